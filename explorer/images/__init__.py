@@ -1,0 +1,1 @@
+"""Images in: named data sets, folders and files, and one untrusted upload."""

@@ -1,0 +1,98 @@
+"""One door to every set of images: a name, a folder or an .npz file."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from PIL import Image
+
+from explorer.errors import DataError
+from explorer.images.archive import load_archive
+from explorer.images.dataset import ImageSet, check_sides
+from explorer.images.digits import load_digits
+from explorer.images.folder import fit_picture, load_folder
+from explorer.images.idx import FASHION_MNIST, MNIST, load_idx
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how much of it, and how much there is (bytes or files)."""
+
+DATA_SETS = ("digits", "mnist", "fashion-mnist")
+
+_IDX_SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
+
+
+def data_folder() -> Path:
+    """Where downloads go: EXPLORER_DATA, else the user's cache folder."""
+    setting = os.environ.get("EXPLORER_DATA")
+    if setting:
+        return Path(setting).expanduser()
+    return platformdirs.user_cache_path("latent-explorer", appauthor=False)
+
+
+def load_images(
+    spec: str,
+    *,
+    size: tuple[int, int] | None = None,
+    allow_download: bool = True,
+    progress: Progress | None = None,
+) -> ImageSet:
+    """Load a set of images.
+
+    Args:
+        spec: a name of `DATA_SETS`, or the path of a folder of images or of an .npz file.
+        size: (H, W) that every image is cropped (centre) and resized to; None keeps them.
+        allow_download: whether a named set may be fetched when it is not on this machine.
+        progress: called while files are downloaded or read.
+
+    Raises:
+        DataNotAtHandError: a named set is not here and must not be downloaded.
+        DataError: nothing of that name, or something about it cannot be used.
+    """
+    if size is not None:
+        check_sides(*size, "The size asked for", "choose another --size")
+    if spec == "digits":
+        image_set = load_digits()
+    elif spec in _IDX_SOURCES:
+        image_set = load_idx(
+            _IDX_SOURCES[spec],
+            data_folder() / spec,
+            allow_download=allow_download,
+            progress=progress,
+        )
+    else:
+        path = _find_path(spec)
+        if path.is_dir():
+            return load_folder(path, size=size, progress=progress)
+        image_set = load_archive(path)
+    return image_set if size is None else _resize_set(image_set, size, progress)
+
+
+def _find_path(spec: str) -> Path:
+    allowed = f"{', '.join(DATA_SETS)}, or the path of a folder of images or of an .npz file"
+    try:
+        path = Path(spec).expanduser()
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{spec!r} is not a data set ({error}): give {allowed}.") from error
+    if is_file and path.suffix.lower() != ".npz":
+        raise DataError(f"{path} is a file, but not an .npz file: give {allowed}.")
+    # An empty spec would be the current folder.
+    if not spec or not (is_folder or is_file):
+        raise DataError(f"There is no data set {spec!r}: give {allowed}.")
+    return path
+
+
+def _resize_set(image_set: ImageSet, size: tuple[int, int], progress: Progress | None) -> ImageSet:
+    if image_set.image_shape[1:] == size:
+        return image_set
+    count, channels = image_set.images.shape[:2]
+    resized = np.empty((count, channels, *size), np.uint8)
+    for row, image in enumerate(image_set.images):
+        for channel, plane in enumerate(image):
+            resized[row, channel] = np.asarray(fit_picture(Image.fromarray(plane), *size))
+        if progress is not None and (row % 1000 == 999 or row + 1 == count):
+            progress(f"Resizing {image_set.name}", row + 1, count)
+    return replace(image_set, images=resized)

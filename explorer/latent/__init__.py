@@ -1,0 +1,1 @@
+"""Latent codes as arrays: projection, neighbours, placement, axes, interpolation."""

@@ -1,0 +1,127 @@
+"""Arrays in an .npz file that may come from anyone: no pickle, no surprise in size."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from explorer.errors import CheckpointError
+from explorer.latent.files import write_whole
+
+
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as an .npz, whole or not at all: the same arrays give the same bytes.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    write_whole(path, lambda file: np.savez_compressed(file, allow_pickle=False, **dict(arrays)))
+
+
+def load_arrays(
+    path: str | os.PathLike[str],
+    *,
+    required: Collection[str],
+    optional: Collection[str] = (),
+    max_bytes: int,
+) -> dict[str, NDArray[Any]]:
+    """Read the named arrays of an .npz, and refuse a file that holds anything else.
+
+    Sizes are read from the headers and checked before memory is taken: a few hundred bytes can
+    claim to be, or unpack to, terabytes.
+
+    Args:
+        path: the file.
+        required: names that must be there.
+        optional: names that may be there.
+        max_bytes: the most that all arrays together may take in memory.
+
+    Raises:
+        CheckpointError: missing, damaged or foreign file, a name missing or unexpected, an array
+            that needs pickle, or arrays too large.
+    """
+    file = Path(path)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = _members(archive, file)
+            if missing := sorted(set(required) - set(members)):
+                raise CheckpointError(f"{file} lacks the array {_quoted(missing)}.")
+            if foreign := sorted(set(members) - set(required) - set(optional)):
+                raise CheckpointError(
+                    f"{file} holds {_quoted(foreign)}, which is not part of such a file "
+                    f"({_quoted(sorted({*required, *optional}))})."
+                )
+            left = max_bytes
+            arrays = {}
+            for name, member in members.items():
+                arrays[name] = _read_member(archive, member, file, name, left)
+                left -= arrays[name].nbytes
+            return arrays
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{file} is missing.") from error
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
+    # What zipfile raises on archives that it cannot follow: damage, encryption, odd compression.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise CheckpointError(f"{file} is damaged or is no .npz file: {error}.") from error
+
+
+def _members(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name in members:
+            raise CheckpointError(f"{file} holds {name!r} twice.")
+        members[name] = info
+    return members
+
+
+def _read_member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, name: str, max_bytes: int
+) -> NDArray[Any]:
+    with archive.open(member) as stream:
+        try:
+            version = npy.read_magic(stream)
+            if version == (1, 0):
+                shape, fortran, dtype = npy.read_array_header_1_0(stream)
+            elif version == (2, 0):
+                shape, fortran, dtype = npy.read_array_header_2_0(stream)
+            else:
+                raise CheckpointError(
+                    f"{file}: array {name!r} is in version {version} of numpy's format; 1.0 and "
+                    "2.0 are read."
+                )
+        except ValueError as error:
+            raise CheckpointError(f"{file}: array {name!r} is damaged: {error}.") from error
+        if dtype.hasobject:
+            raise CheckpointError(
+                f"{file}: array {name!r} holds Python objects, which would need pickle and could "
+                "run code; it is not read."
+            )
+        # Python's integers: numpy's would wrap at a claimed 2**40 x 2**40.
+        size = dtype.itemsize
+        for length in shape:
+            size *= length
+        if size > max_bytes:
+            raise CheckpointError(
+                f"{file}: array {name!r} of shape {shape} takes {size:,} bytes; {max_bytes:,} are "
+                "left for it."
+            )
+        data = stream.read(size)
+        if len(data) != size or stream.read(1):
+            raise CheckpointError(
+                f"{file}: array {name!r} is cut short or too long for its shape {shape}."
+            )
+    flat: NDArray[Any] = np.frombuffer(data, dtype=dtype)
+    # A copy, since what lies over bytes cannot be written to.
+    return flat.reshape(shape, order="F" if fortran else "C").copy()
+
+
+def _quoted(names: Collection[str]) -> str:
+    return ", ".join(repr(name) for name in names)

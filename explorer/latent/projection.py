@@ -1,0 +1,320 @@
+"""The map of a latent space: each code's place in two (and three) dimensions."""
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from io import TextIOBase
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from explorer.errors import CheckpointError, LatentError
+from explorer.latent.codes import checked_codes
+from explorer.latent.neighbours import nearest
+from explorer.latent.npz import load_arrays, save_arrays
+
+UMAP = "umap"
+LATENT_PLANE = "latent plane"
+PRINCIPAL_COMPONENTS = "principal components"
+METHODS = (UMAP, LATENT_PLANE, PRINCIPAL_COMPONENTS)
+
+# 5 million places in 2-D and 3-D; a map of more cannot be drawn.
+_MAX_BYTES = 100_000_000
+# Starting places fill a square of this side, as umap's own do, with noise of this size so that no
+# two coincide (equal places are never pushed apart).
+_SIDE, _NOISE = 10.0, 1e-3
+# As many as the legacy generator inside umap can tell apart.
+_SEEDS = 2**32
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """A map of codes.
+
+    Attributes:
+        coordinates: (N, 2).
+        coordinates_3d: (N, 3), or None where there is no 3-D map.
+        method: "umap"; "latent plane" (D <= 2: the map is the latent space itself, exact); or
+            "principal components" (too few distinct codes for a neighbourhood map).
+        parameters: what gave the map, enough to fit it again.
+        seed: of the fit.
+    """
+
+    coordinates: NDArray[np.float32]
+    coordinates_3d: NDArray[np.float32] | None
+    method: str
+    parameters: dict[str, int | float | str] = field(default_factory=dict)
+    seed: int = 0
+
+
+def fit_projection(
+    codes: ArrayLike,
+    *,
+    seed: int = 0,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    three_d: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Projection:
+    """A map on which codes that are neighbours in the latent space stay neighbours.
+
+    UMAP over exact neighbours, started from the principal components. Codes of one or two axes
+    need no projection and are their own map (one axis lies along x); with three axes the 3-D map
+    is the latent space itself. Equal codes share a place and are fitted once. Fewer than
+    `n_neighbors` + 1 distinct codes have no neighbourhoods to keep; their map is their principal
+    components. The same codes and seed give the same map on one machine.
+
+    The first fit in a process compiles for ten to twenty seconds; it may be stopped by raising
+    from `progress`.
+
+    Args:
+        codes: (N, D).
+        seed: of the fit.
+        n_neighbors: how many neighbours (a code counts as its own first) make a neighbourhood.
+        min_dist: how tightly places may be packed, 0 to 1.
+        three_d: fit a 3-D map too.
+        progress: told what is being done, in a few words, several times a second.
+
+    Raises:
+        LatentError: codes that are not finite (it says how many) or of no shape (N, D), or a
+            parameter out of range.
+
+    Source: McInnes et al. 2018, arXiv:1802.03426.
+    """
+    points = checked_codes(codes)
+    if n_neighbors < 2:
+        raise LatentError(f"n_neighbors is {n_neighbors}; a neighbourhood needs at least 2.")
+    if not 0.0 <= min_dist <= 1.0:
+        raise LatentError(f"min_dist is {min_dist}; it lies between 0 and 1.")
+    if not 0 <= seed < _SEEDS:
+        raise LatentError(f"The seed is {seed}; it lies between 0 and {_SEEDS - 1}.")
+    tell = progress or _ignore
+    if points.shape[1] <= 2:
+        plane = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
+        return Projection(plane.astype(np.float32), None, LATENT_PLANE, seed=seed)
+
+    _, first, group = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    # In the order of the data, so that a single duplicate does not turn the whole map over.
+    rank = np.argsort(first)
+    distinct = points[first[rank]]
+    group = np.argsort(rank)[group.reshape(-1)]
+    centred = distinct - distinct.mean(axis=0)
+    scores = _principal_components(centred, components=3)
+
+    if len(distinct) > n_neighbors:
+        flat, solid = _fit_umap(centred, scores, seed, n_neighbors, min_dist, three_d, tell)
+        if np.isfinite(flat).all() and (solid is None or np.isfinite(solid).all()):
+            return Projection(
+                flat[group],
+                None if solid is None else solid[group],
+                UMAP,
+                {
+                    "n_neighbors": n_neighbors,
+                    "min_dist": min_dist,
+                    "metric": "euclidean",
+                    "init": PRINCIPAL_COMPONENTS,
+                    "umap-learn": version("umap-learn"),
+                },
+                seed,
+            )
+    places = scores[group].astype(np.float32)
+    return Projection(
+        places[:, :2].copy(),
+        places if three_d else None,
+        PRINCIPAL_COMPONENTS,
+        {"n_neighbors": n_neighbors, "distinct_codes": len(distinct)},
+        seed,
+    )
+
+
+def _fit_umap(
+    centred: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    seed: int,
+    n_neighbors: int,
+    min_dist: float,
+    three_d: bool,
+    tell: Callable[[str], None],
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """The 2-D and the 3-D map of distinct codes; umap leaves a code it cannot place as NaN."""
+    tell("finding neighbours")
+    # The map does not change with the scale of the codes, but umap's float32 would overflow.
+    scaled = centred / np.sqrt((centred**2).sum(axis=1).mean())
+    distances, others = nearest(scaled, scaled, n_neighbors - 1, exclude_self=True)
+    own = np.arange(len(scaled))
+    index = np.column_stack([own, others]).astype(np.int32)
+    reach = np.column_stack([np.zeros_like(own), distances]).astype(np.float32)
+
+    tell("loading umap")
+    umap_model = _import_umap()
+
+    def fit(components: int) -> NDArray[np.float32]:
+        model = umap_model(
+            n_components=components,
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            init=_starting_places(scores[:, :components], seed),
+            random_state=seed,
+            n_jobs=1,
+            # Copies, since umap marks neighbours it drops in the arrays that it is given.
+            precomputed_knn=(index.copy(), reach.copy()),
+            tqdm_kwds={
+                "file": _EpochStream(f"{components}-D map", tell),
+                "disable": False,
+                "desc": "",
+                "bar_format": "{n_fmt} of {total_fmt}",
+                "mininterval": 0.2,
+                "leave": False,
+            },
+        )
+        with warnings.catch_warnings():
+            # Only a model that transforms new codes needs the index; here Placement does that.
+            warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]", category=UserWarning)
+            return np.asarray(model.fit_transform(scaled.astype(np.float32)), dtype=np.float32)
+
+    tell("2-D map: preparing")
+    flat = fit(2)
+    solid: NDArray[np.float32] | None = None
+    if three_d:
+        tell("3-D map: preparing")
+        solid = centred.astype(np.float32) if centred.shape[1] == 3 else fit(3)
+    return flat, solid
+
+
+def _import_umap() -> Callable[..., Any]:
+    with warnings.catch_warnings():
+        # Says that its TensorFlow variant is not to be had, which nobody asked for.
+        warnings.filterwarnings(
+            "ignore", message="Tensorflow not installed", category=ImportWarning
+        )
+        import umap
+    model: Callable[..., Any] = umap.UMAP
+    return model
+
+
+class _EpochStream(TextIOBase):
+    """What umap's progress bar writes to: each line it draws is told as a few words."""
+
+    def __init__(self, what: str, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._what = what
+        self._tell = tell
+
+    def write(self, text: str) -> int:
+        if epochs := text.strip():
+            self._tell(f"{self._what}: epoch {epochs}")
+        return len(text)
+
+
+def _principal_components(centred: NDArray[np.float64], *, components: int) -> NDArray[np.float64]:
+    """Scores of centred codes of at least as many axes, (N, components)."""
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    leading = vectors[:, ::-1][:, :components]
+    # An eigenvector's sign is the solver's whim: the largest loading is made positive.
+    largest = np.abs(leading).argmax(axis=0)
+    leading = leading * np.where(leading[largest, np.arange(components)] < 0.0, -1.0, 1.0)
+    scores: NDArray[np.float64] = centred @ leading
+    return scores
+
+
+def _starting_places(scores: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
+    largest = np.abs(scores).max()
+    noise = np.random.default_rng(seed).normal(scale=_NOISE, size=scores.shape)
+    places: NDArray[np.float64] = _SIDE * scores / largest + noise
+    return places.astype(np.float32)
+
+
+def _ignore(what: str) -> None:
+    """Stands in where nobody listens."""
+
+
+def save_projection(path: str | os.PathLike[str], projection: Projection) -> None:
+    """Write a projection as an .npz, whole or not at all.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    arrays: dict[str, NDArray[Any]] = {
+        "coordinates": projection.coordinates,
+        "method": np.array(projection.method),
+        "parameters": np.array(json.dumps(projection.parameters, sort_keys=True)),
+        "seed": np.array(projection.seed, dtype=np.int64),
+    }
+    if projection.coordinates_3d is not None:
+        arrays["coordinates_3d"] = projection.coordinates_3d
+    save_arrays(path, arrays)
+
+
+def load_projection(path: str | os.PathLike[str]) -> Projection:
+    """Read what `save_projection` wrote; the file may come from anyone.
+
+    Raises:
+        CheckpointError: missing, damaged or foreign file; an array that is missing, unexpected,
+            too large, of the wrong shape or type, not finite, or that needs pickle.
+    """
+    arrays = load_arrays(
+        path,
+        required=("coordinates", "method", "parameters", "seed"),
+        optional=("coordinates_3d",),
+        max_bytes=_MAX_BYTES,
+    )
+    coordinates = _checked_places(path, "coordinates", arrays["coordinates"], 2)
+    solid = arrays.get("coordinates_3d")
+    if solid is not None:
+        solid = _checked_places(path, "coordinates_3d", solid, 3)
+        if len(solid) != len(coordinates):
+            raise CheckpointError(
+                f"{path}: 'coordinates' has {len(coordinates)} places, 'coordinates_3d' "
+                f"{len(solid)}; they must be as many."
+            )
+    method = _checked_text(path, "method", arrays["method"])
+    if method not in METHODS:
+        raise CheckpointError(f"{path}: the method {method!r} is none of {', '.join(METHODS)}.")
+    seed = arrays["seed"]
+    if seed.shape != () or seed.dtype.kind not in "iu":
+        raise CheckpointError(
+            f"{path}: 'seed' must be one whole number; it has shape {seed.shape}, {seed.dtype}."
+        )
+    parameters = _checked_parameters(path, _checked_text(path, "parameters", arrays["parameters"]))
+    return Projection(coordinates, solid, method, parameters, int(seed))
+
+
+def _checked_places(
+    path: str | os.PathLike[str], name: str, array: NDArray[Any], width: int
+) -> NDArray[np.float32]:
+    if array.dtype.kind != "f" or array.ndim != 2 or array.shape[1] != width or len(array) == 0:
+        raise CheckpointError(
+            f"{path}: {name!r} must be floats of shape (N, {width}); it is {array.dtype} of shape "
+            f"{array.shape}."
+        )
+    with np.errstate(over="ignore"):
+        places: NDArray[np.float32] = array.astype(np.float32)
+    if broken := int((~np.isfinite(places).all(axis=1)).sum()):
+        raise CheckpointError(f"{path}: {broken} of {len(places)} rows of {name!r} are not finite.")
+    return places
+
+
+def _checked_text(path: str | os.PathLike[str], name: str, array: NDArray[Any]) -> str:
+    if array.shape != () or array.dtype.kind != "U":
+        raise CheckpointError(
+            f"{path}: {name!r} must be one text; it has shape {array.shape}, {array.dtype}."
+        )
+    return str(array)
+
+
+def _checked_parameters(path: str | os.PathLike[str], text: str) -> dict[str, int | float | str]:
+    try:
+        parameters = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: 'parameters' is not JSON: {error}.") from error
+    if not isinstance(parameters, dict) or not all(
+        isinstance(value, int | float | str) for value in parameters.values()
+    ):
+        raise CheckpointError(
+            f"{path}: 'parameters' must be a JSON object of numbers and texts; it is {text[:80]}."
+        )
+    return parameters

@@ -1,0 +1,89 @@
+"""What the pages and the live route share: who may drive which model, and the decoder."""
+
+import secrets
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+from explorer.live.engine import Engine
+from explorer.live.model import OpenedModel
+
+_ENTRY = "_latent_explorer_hub"
+MOST_OPEN = 8  # models kept open; the one longest unused goes first
+
+Stamp = tuple[tuple[int, int], ...]
+
+
+class Hub:
+    """Grants, opened models and the engine of one server process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._grants: dict[str, dict[str, tuple[Path, Stamp]]] = {}
+        self._opened: dict[tuple[Path, Stamp], OpenedModel] = {}
+        self.engine = Engine()
+        # Pictures wait for files to be read; that must hold up neither decoding nor the server.
+        self.pictures = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
+
+    def issue_token(self) -> str:
+        """A new token for one browser session; it may drive nothing yet."""
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._grants[token] = {}
+        return token
+
+    def allow(self, token: str, name: str, folder: Path, stamp: Stamp) -> None:
+        """Let the bearer of a token drive the checkpoint of this name."""
+        with self._lock:
+            if token in self._grants:
+                self._grants[token][name] = (folder, stamp)
+
+    def revoke(self, token: str) -> None:
+        """End a token: connections opened with it are refused from now on."""
+        with self._lock:
+            self._grants.pop(token, None)
+
+    def is_issued(self, token: str) -> bool:
+        """Whether the token is valid."""
+        with self._lock:
+            return token in self._grants
+
+    def granted(self, token: str, name: str) -> tuple[Path, Stamp] | None:
+        """What a token may drive under this name; None for nothing."""
+        with self._lock:
+            return self._grants.get(token, {}).get(name)
+
+    def open(self, folder: Path, stamp: Stamp) -> OpenedModel:
+        """The checkpoint in its present state, read at the first call.
+
+        Raises:
+            CheckpointError: if it cannot be used.
+        """
+        key = (folder, stamp)
+        with self._lock:
+            if key in self._opened:
+                self._opened[key] = self._opened.pop(key)
+                return self._opened[key]
+        model = OpenedModel(folder, stamp)
+        with self._lock:
+            kept = self._opened.setdefault(key, model)
+            while len(self._opened) > MOST_OPEN:
+                self._opened.pop(next(iter(self._opened)))
+        return kept
+
+
+def shared_hub() -> Hub:
+    """The process's one hub.
+
+    It stands in an entry of sys.modules of its own: Streamlit evicts the project's modules when a
+    source file changes, and the route and the pages must go on sharing it.
+    """
+    holder = sys.modules.get(_ENTRY)
+    if holder is None:
+        fresh = ModuleType(_ENTRY)
+        fresh.hub = Hub()  # type: ignore[attr-defined]
+        holder = sys.modules.setdefault(_ENTRY, fresh)
+    hub: Hub = holder.hub
+    return hub

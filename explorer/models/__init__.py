@@ -1,0 +1,1 @@
+"""Autoencoders: posterior, networks, objectives, checkpoints and the codec."""

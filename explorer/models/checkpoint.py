@@ -1,0 +1,268 @@
+"""A checkpoint is a folder: written whole or not at all, read strictly, never unpickled.
+
+Torch is not imported here, so that the app can list and map checkpoints before torch is there.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from explorer.errors import CheckpointError
+from explorer.models.config import CheckpointConfig
+from explorer.storage import read_arrays, write_folder
+
+FORMAT = 1
+WEIGHTS, CONFIG, ENCODINGS = "model.safetensors", "config.json", "encodings.npz"
+PROJECTION, HISTORY, CARD, REPORT = "projection.npz", "history.csv", "CARD.md", "regularity.json"
+NEEDED = (WEIGHTS, CONFIG, ENCODINGS, PROJECTION)
+LARGEST_WEIGHTS = 1 << 30  # bytes
+LARGEST_JSON = 1 << 22
+LARGEST_ENCODINGS = 1 << 31
+
+
+@dataclass(frozen=True, eq=False)
+class Encodings:
+    """Held-out images as the encoder sees them.
+
+    Attributes:
+        mean: posterior means, (N, D) float32; an AE's codes.
+        log_var: (N, D) float32, or None for an AE.
+        labels: (N,) int64, or None.
+        index: (N,) int64, each image's place in the data set.
+    """
+
+    mean: NDArray[np.float32]
+    log_var: NDArray[np.float32] | None
+    labels: NDArray[np.int64] | None
+    index: NDArray[np.int64]
+
+
+def save_checkpoint(
+    folder: Path,
+    config: CheckpointConfig,
+    weights: Mapping[str, NDArray[np.float32]],
+    encodings: Encodings,
+    more: Mapping[str, Callable[[Path], None]],
+) -> None:
+    """Write a checkpoint folder, whole or not at all.
+
+    Args:
+        folder: the folder; a checkpoint that stands there is replaced.
+        config: what stands in config.json.
+        weights: the model's tensors by name, float32.
+        encodings: of the held-out images.
+        more: a writer for each further file, by the file's name.
+    """
+
+    def fill(target: Path) -> None:
+        metadata = {"format": str(FORMAT), "kind": config.kind}
+        save_file(
+            {name: np.ascontiguousarray(weights[name]) for name in weights},
+            target / WEIGHTS,
+            metadata=metadata,
+        )
+        plain = {"format": FORMAT, **config.to_dict()}
+        (target / CONFIG).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+        arrays = {"mean": encodings.mean, "index": encodings.index}
+        if encodings.log_var is not None:
+            arrays["log_var"] = encodings.log_var
+        if encodings.labels is not None:
+            arrays["labels"] = encodings.labels
+        np.savez_compressed(target / ENCODINGS, allow_pickle=False, **arrays)
+        for name, write in more.items():
+            write(target / name)
+
+    write_folder(folder, fill)
+
+
+def load_config(folder: Path) -> CheckpointConfig:
+    """Read and check config.json.
+
+    Raises:
+        CheckpointError: if the folder or a file it needs is missing, or the entries are not those
+            of this format.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"There is no checkpoint folder {folder}; check the name.")
+    missing = [name for name in NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(
+            f"The folder {folder.name} lacks {', '.join(missing)}; a checkpoint holds "
+            f"{', '.join(NEEDED)}. Copy it again, or train it again."
+        )
+    path = folder / CONFIG
+    if path.stat().st_size > LARGEST_JSON:
+        raise CheckpointError(f"{CONFIG} takes over {LARGEST_JSON:,} bytes: it is none of ours.")
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as cause:
+        raise CheckpointError(
+            f"{CONFIG} of {folder.name} is no JSON ({cause}); it may be truncated: copy it again."
+        ) from cause
+    if not isinstance(plain, dict):
+        raise CheckpointError(f"{CONFIG} of {folder.name} holds no object.")
+    version = plain.pop("format", None)
+    if version != FORMAT:
+        raise CheckpointError(
+            f"{CONFIG} of {folder.name} has format {version!r}; this version reads format {FORMAT}."
+        )
+    return CheckpointConfig.from_dict(plain)
+
+
+def read_weights_header(folder: Path, config: CheckpointConfig) -> dict[str, tuple[int, ...]]:
+    """Shapes of the stored tensors, without reading them.
+
+    Returns:
+        Each tensor's shape by its name.
+
+    Raises:
+        CheckpointError: if the file is no safetensors file of this kind and format, is truncated,
+            or holds anything but float32 tensors.
+    """
+    path = folder / WEIGHTS
+    size = path.stat().st_size
+    if size > LARGEST_WEIGHTS:
+        raise CheckpointError(
+            f"{WEIGHTS} takes {size:,} bytes; at most {LARGEST_WEIGHTS:,} are read."
+        )
+    foreign = f"{WEIGHTS} of {folder.name} is no safetensors file, or is truncated: copy it again."
+    with path.open("rb") as file:
+        start = file.read(8)
+        if len(start) < 8:
+            raise CheckpointError(foreign)
+        (length,) = struct.unpack("<Q", start)
+        if length > min(size - 8, LARGEST_JSON):
+            raise CheckpointError(foreign)
+        try:
+            header = json.loads(file.read(length))
+            metadata = header.pop("__metadata__", {})
+            shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+            ends = [entry["data_offsets"][1] for entry in header.values()]
+            kinds = {entry["dtype"] for entry in header.values()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
+            raise CheckpointError(foreign) from cause
+    if max(ends, default=0) + 8 + length != size:
+        raise CheckpointError(foreign)
+    if metadata.get("format") != str(FORMAT) or metadata.get("kind") != config.kind:
+        raise CheckpointError(
+            f"{WEIGHTS} of {folder.name} says format {metadata.get('format')!r} and kind "
+            f"{metadata.get('kind')!r}, {CONFIG} says {str(FORMAT)!r} and {config.kind!r}: "
+            "they are not of one checkpoint."
+        )
+    if kinds - {"F32"}:
+        raise CheckpointError(
+            f"{WEIGHTS} of {folder.name} holds {', '.join(sorted(kinds))}; only F32 is read."
+        )
+    return shapes
+
+
+def load_weights(
+    folder: Path, config: CheckpointConfig, expected: Mapping[str, tuple[int, ...]]
+) -> dict[str, NDArray[np.float32]]:
+    """Read the weights, after the stored shapes were held against those expected.
+
+    Args:
+        folder: the checkpoint.
+        config: its config.json.
+        expected: the shape of each tensor of the model that config.json describes.
+
+    Returns:
+        Each tensor by its name.
+
+    Raises:
+        CheckpointError: naming the tensor that is missing, unexpected, of another shape or not
+            finite.
+    """
+    shapes = read_weights_header(folder, config)
+    for name, shape in expected.items():
+        if name not in shapes:
+            raise CheckpointError(f"{WEIGHTS} of {folder.name} lacks the tensor {name} {shape}.")
+        if shapes[name] != shape:
+            raise CheckpointError(
+                f"The tensor {name} of {folder.name} has the shape {shapes[name]}; "
+                f"{CONFIG} asks for {shape}."
+            )
+    unexpected = sorted(set(shapes) - set(expected))
+    if unexpected:
+        raise CheckpointError(
+            f"{WEIGHTS} of {folder.name} holds unexpected tensors: {', '.join(unexpected)}."
+        )
+    try:
+        weights: dict[str, NDArray[np.float32]] = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as cause:
+        raise CheckpointError(f"{WEIGHTS} of {folder.name} cannot be read ({cause}).") from cause
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            raise CheckpointError(
+                f"The tensor {name} of {folder.name} holds values that are not finite; "
+                "the training diverged or the file is damaged."
+            )
+    return weights
+
+
+def load_encodings(folder: Path, config: CheckpointConfig) -> Encodings:
+    """Read and check encodings.npz.
+
+    Raises:
+        CheckpointError: naming the array that is missing, of the wrong shape or not finite.
+    """
+    arrays = read_arrays(folder / ENCODINGS, limit_bytes=LARGEST_ENCODINGS, error=CheckpointError)
+    wanted = {"mean", "index"} | ({"log_var"} if config.kind != "ae" else set())
+    if config.data.classes:
+        wanted.add("labels")
+    if set(arrays) != wanted:
+        raise CheckpointError(
+            f"{ENCODINGS} of {folder.name} holds {', '.join(sorted(arrays)) or 'nothing'}; "
+            f"a checkpoint of its kind needs {', '.join(sorted(wanted))}."
+        )
+    mean = arrays["mean"]
+    if mean.ndim != 2 or mean.shape[1] != config.network.latent_dim or not len(mean):
+        raise CheckpointError(
+            f"The codes in {ENCODINGS} of {folder.name} have the shape {mean.shape}; "
+            f"they need (N, {config.network.latent_dim})."
+        )
+    for name, shape in (("log_var", mean.shape), ("labels", mean.shape[:1]), ("index", mean.shape[:1])):
+        if name in arrays and arrays[name].shape != shape:
+            raise CheckpointError(
+                f"{name} in {ENCODINGS} of {folder.name} has the shape {arrays[name].shape}; "
+                f"it needs {shape}."
+            )
+    for name in ("mean", "log_var"):
+        if name in arrays and not (
+            np.issubdtype(arrays[name].dtype, np.floating) and np.isfinite(arrays[name]).all()
+        ):
+            raise CheckpointError(
+                f"{name} in {ENCODINGS} of {folder.name} holds values that are no finite numbers."
+            )
+    for name in ("labels", "index"):
+        if name in arrays and not np.issubdtype(arrays[name].dtype, np.integer):
+            raise CheckpointError(f"{name} in {ENCODINGS} of {folder.name} are no whole numbers.")
+    if "labels" in arrays:
+        low, high = arrays["labels"].min(), arrays["labels"].max()
+        if low < 0 or high >= len(config.data.classes):
+            raise CheckpointError(
+                f"The labels in {ENCODINGS} of {folder.name} run from {low} to {high}; "
+                f"there are {len(config.data.classes)} classes."
+            )
+    if arrays["index"].min() < 0:
+        raise CheckpointError(f"{ENCODINGS} of {folder.name} holds a negative index.")
+    return Encodings(
+        mean=mean.astype(np.float32),
+        log_var=arrays["log_var"].astype(np.float32) if "log_var" in arrays else None,
+        labels=arrays["labels"].astype(np.int64) if "labels" in arrays else None,
+        index=arrays["index"].astype(np.int64),
+    )
+
+
+def held_out_loss(config: CheckpointConfig) -> float | None:
+    """The held-out negative ELBO of a VAE, the reconstruction NLL of an AE; nats per image."""
+    value = config.metrics.get("held_out_loss")
+    return None if value is None or not math.isfinite(value) else float(value)

@@ -1,0 +1,118 @@
+"""The checkpoints at hand: what each is, or why it cannot be used."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from explorer.errors import CheckpointError
+from explorer.models.checkpoint import CONFIG, NEEDED, load_config, read_weights_header
+from explorer.models.config import CheckpointConfig
+
+SHIPPED = Path(__file__).resolve().parents[2] / "pretrained"
+FOLDERS_VARIABLE = "EXPLORER_CHECKPOINTS"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One checkpoint folder.
+
+    Attributes:
+        name: the folder's name, which is what a user calls it by.
+        folder: where it lies.
+        config: what it is; None if it is broken.
+        error: why it cannot be used; None if nothing is known against it.
+        stamp: changes when its files do.
+    """
+
+    name: str
+    folder: Path
+    config: CheckpointConfig | None
+    error: str | None
+    stamp: tuple[tuple[int, int], ...]
+
+
+def checkpoint_folders() -> list[Path]:
+    """Where checkpoints are looked for.
+
+    The shipped folder first, then each folder that the variable EXPLORER_CHECKPOINTS names,
+    separated as PATH is.
+    """
+    more = os.environ.get(FOLDERS_VARIABLE, "")
+    return [SHIPPED, *(Path(part).expanduser() for part in more.split(os.pathsep) if part)]
+
+
+def list_checkpoints(folders: Sequence[Path]) -> list[Listing]:
+    """Every checkpoint in the folders, by name; of one name the first found counts.
+
+    A quick look that reads no weights: what is wrong inside them shows when they are opened.
+    """
+    found: dict[str, Listing] = {}
+    for parent in folders:
+        if not parent.is_dir():
+            continue
+        for folder in sorted(parent.iterdir()):
+            # A dot marks a folder that is still being written.
+            if not folder.is_dir() or folder.name.startswith(".") or folder.name in found:
+                continue
+            found[folder.name] = _look(folder)
+    return [found[name] for name in sorted(found)]
+
+
+def _look(folder: Path) -> Listing:
+    stamp = _stamp(folder)
+    try:
+        config = load_config(folder)
+        read_weights_header(folder, config)
+    except CheckpointError as error:
+        return Listing(folder.name, folder, None, str(error), stamp)
+    except OSError as error:
+        return Listing(folder.name, folder, None, f"{CONFIG} cannot be read: {error}.", stamp)
+    # The folder's name wins, so that a copied or renamed checkpoint goes by its new name.
+    return Listing(folder.name, folder, replace(config, name=folder.name), None, stamp)
+
+
+def _stamp(folder: Path) -> tuple[tuple[int, int], ...]:
+    found = []
+    for name in NEEDED:
+        try:
+            status = (folder / name).stat()
+        except OSError:
+            found.append((0, 0))
+        else:
+            found.append((status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def find_pair(listing: Listing, others: Sequence[Listing]) -> Listing | None:
+    """The checkpoint which differs from this one in kind alone.
+
+    Same data, network and training settings; where several fit, the first by name.
+    """
+    if listing.config is None:
+        return None
+    mine = listing.config
+    for other in others:
+        if other.config is None or other.config.kind == mine.kind:
+            continue
+        if differences(mine, other.config) == []:
+            return other
+    return None
+
+
+def differences(one: CheckpointConfig, other: CheckpointConfig) -> list[str]:
+    """What else than the kind differs between two checkpoints, each in words; [] for a fair pair."""
+    found = []
+    if one.data.fingerprint != other.data.fingerprint:
+        found.append(f"data: {one.data.name} against {other.data.name}")
+    for part, left, right in (
+        ("network", vars(one.network), vars(other.network)),
+        ("training", dict(one.training), dict(other.training)),
+    ):
+        for key in sorted(set(left) | set(right)):
+            # The weight of the KL means nothing to an AE.
+            if key == "beta":
+                continue
+            if left.get(key) != right.get(key):
+                found.append(f"{part} {key}: {left.get(key)} against {right.get(key)}")
+    return found

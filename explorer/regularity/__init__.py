@@ -1,0 +1,1 @@
+"""Measures of how regular a latent space is, each with its interval and null value."""

@@ -1,0 +1,98 @@
+"""What the pages keep between runs: the token, opened models, and what was worked out from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from explorer.images.intake import ModelInput, PreparedImage, prepare_upload
+from explorer.latent.axes import AxisSummary, summarise_axes
+from explorer.live.hub import shared_hub
+from explorer.live.model import OpenedModel
+from explorer.models.library import Listing
+
+
+def _revoke(token: str) -> None:
+    shared_hub().revoke(token)
+
+
+@st.cache_resource(scope="session", on_release=_revoke, show_spinner=False)
+def live_token() -> str:
+    """The session's token for the live route; it ends with the session."""
+    return shared_hub().issue_token()
+
+
+def open_model(listing: Listing) -> OpenedModel:
+    """The checkpoint in its present state.
+
+    Raises:
+        CheckpointError: if it cannot be used.
+    """
+    return shared_hub().open(listing.folder, listing.stamp)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def axis_summary(_model: OpenedModel, tag: int, name: str) -> AxisSummary:
+    """Order, range and activity of a model's axes; `tag` and `name` are the cache's key."""
+    return summarise_axes(_model.encodings.mean, _model.encodings.log_var)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedUpload:
+    """An upload as the model sees it.
+
+    Attributes:
+        prepared: the input and how it came about.
+        mean: its code, (D,).
+        log_var: (D,), or None for an AE.
+        reconstruction: (C, H, W) in [0, 1].
+        reconstruction_nll: nats, at the mean code.
+        kl: nats; None for an AE.
+        place: (2,), on the map.
+    """
+
+    prepared: PreparedImage
+    mean: NDArray[np.float32]
+    log_var: NDArray[np.float32] | None
+    reconstruction: NDArray[np.float32]
+    reconstruction_nll: float
+    kl: float | None
+    place: NDArray[np.float32]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def prepared_upload(
+    data: bytes, name: str, image_shape: tuple[int, int, int], background: float
+) -> PreparedImage:
+    """The upload fitted to a model's input.
+
+    Raises:
+        UploadError: if it cannot be used.
+    """
+    return prepare_upload(data, name, ModelInput(image_shape, background))
+
+
+def encode_upload(model: OpenedModel, data: bytes, name: str) -> EncodedUpload:
+    """Fit, encode, reconstruct and place one upload.
+
+    Raises:
+        UploadError: if the file cannot be used.
+        CheckpointError: if the model cannot.
+    """
+    config = model.config
+    prepared = prepared_upload(data, name, config.data.image_shape, config.data.background)
+    image = prepared.image[None]
+    mean, log_var = model.codec.encode(image)
+    kl = None
+    if log_var is not None:
+        kl = float(0.5 * (mean**2 + np.expm1(log_var) - log_var).sum())
+    return EncodedUpload(
+        prepared=prepared,
+        mean=mean[0],
+        log_var=None if log_var is None else log_var[0],
+        reconstruction=model.codec.decode(mean)[0],
+        reconstruction_nll=float(model.codec.reconstruction_nll(image, mean)[0]),
+        kl=kl,
+        place=model.placement.place(mean)[0],
+    )

@@ -1,0 +1,129 @@
+"""The browser component: map, sliders and decoded picture.
+
+Python hands it one model and gets back settled codes; all that moves between two of them stays in
+the browser and on the live route.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from typing import Any
+
+import streamlit as st
+
+
+def _source(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+# Text, not paths: Streamlit refuses file paths outside an installed component.
+# Not isolated: a shadow root breaks Plotly's mode bar.
+_component = st.components.v2.component(
+    "latent_explorer.lab",
+    html=_source("lab.html"),
+    css=_source("lab.css"),
+    js=_source("lab.js"),
+    isolate_styles=False,
+)
+
+
+@dataclass(frozen=True)
+class LabAxis:
+    """One slider.
+
+    Attributes:
+        index: the latent axis, from 0.
+        information: KL in nats, or variance for an AE.
+        active: whether the encoder uses it.
+        typical: where a reset goes.
+        low, high: the slider's range.
+    """
+
+    index: int
+    information: float
+    active: bool
+    typical: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LabRequest:
+    """What the component shows.
+
+    Attributes:
+        name, tag: the checkpoint, and its number on the live route.
+        base: path of the live route.
+        plotly: path of plotly.min.js.
+        token: what the browser session may use the route with.
+        shape: of the picture, [H, W, C].
+        axes: the sliders, most informative first.
+        unit: of their information.
+        classes, colours: of the map's points.
+        exact: whether the map is the latent plane itself.
+        note: one sentence under the map.
+        hint: one sentence under the sliders.
+        start: the code that the sliders begin with.
+        run: number of the script's run, for tests.
+        push: a code that another page sends, with an id of its own.
+        decoded: the answer to a settled code while there is no live connection.
+    """
+
+    name: str
+    tag: int
+    base: str
+    plotly: str
+    token: str
+    shape: tuple[int, int, int]
+    axes: Sequence[LabAxis]
+    unit: str
+    classes: Sequence[str]
+    colours: Sequence[str]
+    exact: bool
+    note: str
+    hint: str
+    start: Sequence[float]
+    run: int
+    push: dict[str, Any] | None = None
+    decoded: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class SettledCode:
+    """A code that the user came to rest on.
+
+    Attributes:
+        id: of this settling.
+        name, tag: the checkpoint it is of.
+        latents: D values.
+        offline: whether the browser has no live connection and waits for the picture.
+    """
+
+    id: str
+    name: str
+    tag: int
+    latents: tuple[float, ...]
+    offline: bool
+
+
+def show_lab(request: LabRequest, *, key: str) -> None:
+    """Show the lab; the settled code is read by `settled_code` under the same key."""
+    _component(
+        key=key,
+        data=asdict(request),
+        on_settled_change=lambda: None,
+    )
+
+
+def settled_code(key: str) -> SettledCode | None:
+    """The code settled last under this key; None before the first."""
+    value = getattr(st.session_state.get(key), "settled", None)
+    if not value:
+        return None
+    return SettledCode(
+        id=str(value["id"]),
+        name=str(value["name"]),
+        tag=int(value["tag"]),
+        latents=tuple(float(number) for number in value["latents"]),
+        offline=bool(value["offline"]),
+    )

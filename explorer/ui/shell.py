@@ -1,0 +1,138 @@
+"""The one shell around all pages: navigation, the model picker, and the edge for errors."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from explorer.errors import ExplorerError
+from explorer.live.hub import shared_hub
+from explorer.models.checkpoint import held_out_loss
+from explorer.models.library import Listing, checkpoint_folders, list_checkpoints
+from explorer.ui import cached, state
+
+FIRST_CHOICE = "mnist-vae-16"
+WATCH_SECONDS = 4
+
+
+def describe(listing: Listing) -> str:
+    """A checkpoint in one line: name, data, kind, latent_dim, held-out loss."""
+    config = listing.config
+    if config is None:
+        return f"{listing.name} · broken"
+    loss = held_out_loss(config)
+    parts = [
+        listing.name,
+        Path(config.data.name).name,
+        config.kind.upper(),
+        f"{config.network.latent_dim} latents",
+    ]
+    if loss is not None:
+        parts.append(f"{loss:.1f} nats held out")
+    return " · ".join(parts)
+
+
+def first_choice(listings: list[Listing]) -> str:
+    """The checkpoint to open first: a shipped one that shows much, else the first that works."""
+    usable = [listing.name for listing in listings if listing.config is not None]
+    if FIRST_CHOICE in usable:
+        return FIRST_CHOICE
+    return usable[0] if usable else listings[0].name
+
+
+def allow_models(listings: list[Listing]) -> None:
+    """Let this session drive every checkpoint that works."""
+    token = cached.live_token()
+    for listing in listings:
+        if listing.config is not None:
+            shared_hub().allow(token, listing.name, listing.folder, listing.stamp)
+
+
+def pick_model(listings: list[Listing]) -> Listing:
+    """The picker above every page."""
+    by_name = {listing.name: listing for listing in listings}
+    if st.session_state.get("model") not in by_name:
+        st.session_state["model"] = first_choice(listings)
+    chosen = st.selectbox(
+        "Model",
+        list(by_name),
+        format_func=lambda name: describe(by_name[name]),
+        key="model",
+        label_visibility="collapsed",
+        help="A checkpoint in pretrained/: name, data, kind, latents, held-out loss. "
+        "train_vae.py adds more, which appear here by themselves.",
+    )
+    return by_name[chosen]
+
+
+@st.fragment(run_every=WATCH_SECONDS)
+def watch_for_checkpoints(known: tuple[tuple[str, object], ...]) -> None:
+    """Run the page again when a checkpoint came, went or changed."""
+    present = tuple((found.name, found.stamp) for found in list_checkpoints(checkpoint_folders()))
+    if present != known:
+        fresh = sorted({name for name, _ in present} - {name for name, _ in known})
+        for name in fresh:
+            st.toast(f"New checkpoint: {name}. Pick it in the list of models.")
+        st.rerun()
+
+
+def _explore() -> None:
+    from explorer.ui.explore import show_explore
+
+    _run(show_explore)
+
+
+def _encode() -> None:
+    from explorer.ui.encode import show_encode
+
+    _run(show_encode)
+
+
+def _compare() -> None:
+    from explorer.ui.compare import show_compare
+
+    _run(show_compare)
+
+
+def _run(show: Callable[[Listing, list[Listing]], None]) -> None:
+    listings = list_checkpoints(checkpoint_folders())
+    if not listings:
+        st.info(
+            "There is no checkpoint yet. Train one: "
+            "`python train_vae.py --data digits --name my-digits`. It appears here by itself."
+        )
+        watch_for_checkpoints(())
+        return
+    allow_models(listings)
+    listing = pick_model(listings)
+    try:
+        if listing.config is None:
+            st.error(f"**{listing.name}** cannot be used. {listing.error}")
+            st.caption("The other models work: pick one above.")
+        else:
+            show(listing, listings)
+    except ExplorerError as error:
+        st.error(str(error))
+    watch_for_checkpoints(tuple((found.name, found.stamp) for found in listings))
+
+
+def pages() -> dict[str, st.Page]:
+    """The app's pages by name."""
+    return {
+        "Explore": st.Page(_explore, title="Explore", icon=":material/explore:", default=True),
+        "Encode": st.Page(_encode, title="Encode", icon=":material/upload:", url_path="encode"),
+        "Compare": st.Page(_compare, title="Compare", icon=":material/compare:", url_path="compare"),
+    }
+
+
+def show_app() -> None:
+    """Run the app once, for one view of one page."""
+    st.set_page_config(page_title="Latent Explorer", page_icon=":material/scatter_plot:", layout="wide")
+    state.count_run()
+    st.html(
+        "<style>.stMainBlockContainer{padding-top:4.2rem;padding-bottom:2rem}"
+        "@media(max-width:640px){.stMainBlockContainer{padding:4rem 1rem 2rem}}</style>"
+    )
+    found = pages()
+    st.session_state["explorer.pages"] = found
+    st.navigation(list(found.values()), position="top").run()

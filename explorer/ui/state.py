@@ -1,0 +1,59 @@
+"""What one browser session remembers between runs and pages."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+_RUN, _PUSHED, _SETTLED = "explorer.run", "explorer.pushed", "explorer.settled"
+
+
+@dataclass(frozen=True)
+class PushedCode:
+    """A code that a page sends to the sliders.
+
+    Attributes:
+        id: of this sending.
+        name: the checkpoint it is of.
+        latents: D values.
+    """
+
+    id: int
+    name: str
+    latents: tuple[float, ...]
+
+
+def count_run() -> int:
+    """Number of this run of the script in its session, from 1."""
+    st.session_state[_RUN] = st.session_state.get(_RUN, 0) + 1
+    return int(st.session_state[_RUN])
+
+
+def current_run() -> int:
+    """Number of the run under way."""
+    return int(st.session_state.get(_RUN, 0))
+
+
+def push_code(name: str, latents: NDArray[np.float32]) -> None:
+    """Send a code to the sliders of a checkpoint."""
+    st.session_state[_PUSHED] = PushedCode(
+        id=current_run(), name=name, latents=tuple(float(value) for value in latents)
+    )
+
+
+def pushed_code(name: str) -> PushedCode | None:
+    """The code last sent to the sliders of this checkpoint."""
+    pushed = st.session_state.get(_PUSHED)
+    return pushed if pushed is not None and pushed.name == name else None
+
+
+def remember_code(name: str, tag: int, latents: tuple[float, ...]) -> None:
+    """Keep a model's settled code, for the way back from another page."""
+    st.session_state.setdefault(_SETTLED, {})[(name, tag)] = latents
+
+
+def remembered_code(name: str, tag: int) -> tuple[float, ...] | None:
+    """The code last settled for this model, or None."""
+    found: tuple[float, ...] | None = st.session_state.get(_SETTLED, {}).get((name, tag))
+    return found
