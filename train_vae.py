@@ -1,6 +1,6 @@
 """Train a VAE, or the AE to set beside it, and save it where the app finds it.
 
-    python train_vae.py --data digits --kind vae --latent-dim 8 --epochs 30 --name my-digits
+python train_vae.py --data digits --kind vae --latent-dim 8 --epochs 30 --name my-digits
 """
 
 import argparse
@@ -142,7 +142,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="passes over the training images (default: %(default)s)",
     )
     training.add_argument(
-        "--batch-size", type=int, default=run.batch_size, help="images a step (default: %(default)s)"
+        "--batch-size",
+        type=int,
+        default=run.batch_size,
+        help="images a step (default: %(default)s)",
     )
     training.add_argument(
         "--learning-rate",
@@ -347,8 +350,11 @@ def fit_and_save(
         print(f"Stopped; epoch {best.epoch}, the best so far, is kept.")
 
     encodings, reconstructions = encode_held_out(best_codec(trainer), config.network, images)
-    with tqdm(total=3, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}") as bar:
-        bar.set_description_str("fitting the projection")
+    with tqdm(
+        total=3,
+        desc="fitting the projection",
+        bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}",
+    ) as bar:
         projection = fit_projection(encodings.mean, seed=config.seed)
         bar.update()
         bar.set_description_str("measuring regularity")

@@ -4,14 +4,16 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from explorer.errors import ExplorerError
+from explorer.errors import CheckpointError
 
 
 def _sync(path: Path) -> None:
@@ -26,23 +28,37 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def write_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Fill a temporary file beside `path` and move it into place.
+def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """Write a file beside its place and move it there when it is complete and on the disk.
+
+    Whoever reads the path meanwhile sees the old file; after a failure it is still there.
 
     Args:
-        path: the final name; what stands there is replaced in one step.
-        write: fills the file whose path it is given.
+        path: the file; its folder must exist.
+        write: puts the content into the open file that it is given.
+
+    Raises:
+        CheckpointError: the file cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    target = Path(path)
+    scratch: Path | None = None
     try:
-        write(temporary)
-        _sync(temporary)
-        temporary.replace(path)
+        with tempfile.NamedTemporaryFile(
+            dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as file:
+            scratch = Path(file.name)
+            write(cast(BinaryIO, file))
+            file.flush()
+            os.fsync(file.fileno())
+        # Temporary files are the owner's alone; a checkpoint is to be read by whoever reads others.
+        scratch.chmod(0o644)
+        scratch.replace(target)
+    except OSError as error:
+        raise CheckpointError(f"{target} cannot be written: {error.strerror or error}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
-    _sync(path.parent)
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+    _sync(target.parent)
 
 
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -77,39 +93,113 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     _sync(folder.parent)
 
 
-def read_arrays(
-    path: Path, *, limit_bytes: int, error: type[ExplorerError]
-) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file, without pickle and within a size known beforehand.
-
-    Args:
-        path: the .npz file.
-        limit_bytes: the most that its arrays may take in memory, bytes.
-        error: the kind of error to raise.
-
-    Returns:
-        Each array by its name.
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as an .npz, whole or not at all: the same arrays give the same bytes.
 
     Raises:
-        ExplorerError: of the kind asked for, if the file is missing, no .npz, truncated, holds
-            Python objects, or expands beyond the limit.
+        CheckpointError: the file cannot be written.
     """
-    if not path.is_file():
-        raise error(f"{path} is not there; check the path, or make the file again.")
-    arrays: dict[str, NDArray[Any]] = {}
+    write_file(path, lambda file: np.savez_compressed(file, allow_pickle=False, **dict(arrays)))
+
+
+def load_arrays(
+    path: str | os.PathLike[str],
+    *,
+    required: Collection[str],
+    optional: Collection[str] = (),
+    max_bytes: int,
+) -> dict[str, NDArray[Any]]:
+    """Read the named arrays of an .npz, and refuse a file that holds anything else.
+
+    Sizes are read from the headers and checked before memory is taken: a few hundred bytes can
+    claim to be, or unpack to, terabytes.
+
+    Args:
+        path: the file.
+        required: names that must be there.
+        optional: names that may be there.
+        max_bytes: the most that all arrays together may take in memory.
+
+    Raises:
+        CheckpointError: missing, damaged or foreign file, a name missing or unexpected, an array
+            that needs pickle, or arrays too large.
+    """
+    file = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            expanded = sum(entry.file_size for entry in archive.infolist())
-        if expanded > limit_bytes:
-            raise error(
-                f"{path.name} expands to {expanded:,} bytes; at most {limit_bytes:,} are allowed."
+        with zipfile.ZipFile(file) as archive:
+            members = _members(archive, file)
+            if missing := sorted(set(required) - set(members)):
+                raise CheckpointError(f"{file} lacks the array {_quoted(missing)}.")
+            if foreign := sorted(set(members) - set(required) - set(optional)):
+                raise CheckpointError(
+                    f"{file} holds {_quoted(foreign)}, which is not part of such a file "
+                    f"({_quoted(sorted({*required, *optional}))})."
+                )
+            left = max_bytes
+            arrays = {}
+            for name, member in members.items():
+                arrays[name] = _read_member(archive, member, file, name, left)
+                left -= arrays[name].nbytes
+            return arrays
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{file} is missing.") from error
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
+    # What zipfile raises on archives that it cannot follow: damage, encryption, odd compression.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise CheckpointError(f"{file} is damaged or is no .npz file: {error}.") from error
+
+
+def _members(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name in members:
+            raise CheckpointError(f"{file} holds {name!r} twice.")
+        members[name] = info
+    return members
+
+
+def _read_member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, name: str, max_bytes: int
+) -> NDArray[Any]:
+    with archive.open(member) as stream:
+        try:
+            version = npy.read_magic(stream)
+            if version == (1, 0):
+                shape, fortran, dtype = npy.read_array_header_1_0(stream)
+            elif version == (2, 0):
+                shape, fortran, dtype = npy.read_array_header_2_0(stream)
+            else:
+                raise CheckpointError(
+                    f"{file}: array {name!r} is in version {version} of numpy's format; 1.0 and "
+                    "2.0 are read."
+                )
+        except ValueError as error:
+            raise CheckpointError(f"{file}: array {name!r} is damaged: {error}.") from error
+        if dtype.hasobject:
+            raise CheckpointError(
+                f"{file}: array {name!r} holds Python objects, which would need pickle and could "
+                "run code; it is not read."
             )
-        with np.load(path, allow_pickle=False) as stored:
-            for name in stored.files:
-                arrays[name] = stored[name]
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, MemoryError, KeyError) as cause:
-        raise error(
-            f"{path.name} is no readable .npz file of plain arrays ({cause}); "
-            "it may be truncated: make it again."
-        ) from cause
-    return arrays
+        # Python's integers: numpy's would wrap at a claimed 2**40 x 2**40.
+        size = dtype.itemsize
+        for length in shape:
+            size *= length
+        if size > max_bytes:
+            raise CheckpointError(
+                f"{file}: array {name!r} of shape {shape} takes {size:,} bytes; {max_bytes:,} are "
+                "left for it."
+            )
+        data = stream.read(size)
+        if len(data) != size or stream.read(1):
+            raise CheckpointError(
+                f"{file}: array {name!r} is cut short or too long for its shape {shape}."
+            )
+    flat: NDArray[Any] = np.frombuffer(data, dtype=dtype)
+    # A copy, since what lies over bytes cannot be written to.
+    return flat.reshape(shape, order="F" if fortran else "C").copy()
+
+
+def _quoted(names: Collection[str]) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -49,16 +49,15 @@ def nearest(
 
     # Squares of coordinates about the centre are small, and their differences keep their digits.
     centre = candidates.mean(axis=0)
-    candidates = candidates - centre
-    points = points - centre
-    squares = np.einsum("nd,nd->n", candidates, candidates)
+    centred = candidates - centre
+    squares = np.einsum("nd,nd->n", centred, centred)
     distances = np.empty((len(points), k), dtype=np.float32)
     index = np.empty((len(points), k), dtype=np.int64)
     rows = max(1, _CHUNK // len(candidates))
     for start in range(0, len(points), rows):
         chunk = points[start : start + rows]
         # |query|² is the same along a row and does not change its ranking.
-        ranking = squares - 2.0 * (chunk @ candidates.T)
+        ranking = squares - 2.0 * ((chunk - centre) @ centred.T)
         if exclude_self:
             here = np.arange(len(chunk))
             ranking[here, start + here] = np.inf

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from explorer.errors import CheckpointError, LatentError
 from explorer.latent.codes import checked_codes
 from explorer.latent.neighbours import nearest
-from explorer.latent.npz import load_arrays, save_arrays
+from explorer.storage import load_arrays, save_arrays
 
 UMAP = "umap"
 LATENT_PLANE = "latent plane"

@@ -58,9 +58,7 @@ class Engine:
         with self._changed:
             self._waiting[sender] = _Job(model, latents, deliver)
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._work, name="live-decoder", daemon=True
-                )
+                self._thread = threading.Thread(target=self._work, name="live-decoder", daemon=True)
                 self._thread.start()
             self._changed.notify()
 

@@ -26,12 +26,14 @@ from explorer.live.protocol import (
     read_request,
     write_answer,
 )
+from explorer.models.pictures import images_at_hand
 
 PREFIX = "/explorer-live"
 TOKEN_HEADER = "x-explorer-token"  # noqa: S105 - a header's name
 MESSAGES_A_SECOND = 1000
 # Close codes: 1008 breaks the protocol; 4000 to 4999 are an application's own.
 BAD_FRAME, NO_GRANT, BROKEN_MODEL = 1008, 4401, 4422
+PICTURES_AFTER = 2.0  # seconds
 LONGEST_REASON = 120  # bytes: a close frame takes 123
 
 
@@ -127,6 +129,10 @@ async def serve_decoder(websocket: WebSocket) -> None:
     except ExplorerError as error:
         await _close(websocket, BROKEN_MODEL, str(error))
         return
+    # Reading the images takes a second or two: ahead of the first hover, after the first paint.
+    asyncio.get_running_loop().call_later(
+        PICTURES_AFTER, hub.pictures.submit, images_at_hand, model.config.data
+    )
     await _Connection(websocket, hub, model, token).serve()
 
 
@@ -140,9 +146,7 @@ async def _close(websocket: WebSocket, code: int, reason: str) -> None:
 class _Connection:
     """One browser's socket: reads requests, sends the newest answer of each kind."""
 
-    def __init__(
-        self, websocket: WebSocket, hub: Hub, model: OpenedModel, token: str
-    ) -> None:
+    def __init__(self, websocket: WebSocket, hub: Hub, model: OpenedModel, token: str) -> None:
         self._websocket = websocket
         self._hub = hub
         self._model = model

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from explorer.models.config import NetworkConfig, check_choice
 from explorer.models.config import KINDS as KINDS
+from explorer.models.config import NetworkConfig, check_choice
 from explorer.models.networks import Encoder, build_decoder
 from explorer.models.posterior import Posterior
 

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from explorer.errors import CheckpointError
 from explorer.models.config import CheckpointConfig
-from explorer.storage import read_arrays, write_folder
+from explorer.storage import load_arrays, write_folder
 
 FORMAT = 1
 WEIGHTS, CONFIG, ENCODINGS = "model.safetensors", "config.json", "encodings.npz"
@@ -69,6 +69,7 @@ def save_checkpoint(
             target / WEIGHTS,
             metadata=metadata,
         )
+        (target / WEIGHTS).chmod(0o644)  # safetensors makes it private
         plain = {"format": FORMAT, **config.to_dict()}
         (target / CONFIG).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
         arrays = {"mean": encodings.mean, "index": encodings.index}
@@ -214,22 +215,21 @@ def load_encodings(folder: Path, config: CheckpointConfig) -> Encodings:
     Raises:
         CheckpointError: naming the array that is missing, of the wrong shape or not finite.
     """
-    arrays = read_arrays(folder / ENCODINGS, limit_bytes=LARGEST_ENCODINGS, error=CheckpointError)
-    wanted = {"mean", "index"} | ({"log_var"} if config.kind != "ae" else set())
+    required = {"mean", "index"} | ({"log_var"} if config.kind != "ae" else set())
     if config.data.classes:
-        wanted.add("labels")
-    if set(arrays) != wanted:
-        raise CheckpointError(
-            f"{ENCODINGS} of {folder.name} holds {', '.join(sorted(arrays)) or 'nothing'}; "
-            f"a checkpoint of its kind needs {', '.join(sorted(wanted))}."
-        )
+        required.add("labels")
+    arrays = load_arrays(folder / ENCODINGS, required=required, max_bytes=LARGEST_ENCODINGS)
     mean = arrays["mean"]
     if mean.ndim != 2 or mean.shape[1] != config.network.latent_dim or not len(mean):
         raise CheckpointError(
             f"The codes in {ENCODINGS} of {folder.name} have the shape {mean.shape}; "
             f"they need (N, {config.network.latent_dim})."
         )
-    for name, shape in (("log_var", mean.shape), ("labels", mean.shape[:1]), ("index", mean.shape[:1])):
+    for name, shape in (
+        ("log_var", mean.shape),
+        ("labels", mean.shape[:1]),
+        ("index", mean.shape[:1]),
+    ):
         if name in arrays and arrays[name].shape != shape:
             raise CheckpointError(
                 f"{name} in {ENCODINGS} of {folder.name} has the shape {arrays[name].shape}; "

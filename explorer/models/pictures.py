@@ -48,11 +48,9 @@ def forget_images() -> None:
         _loaded.clear()
 
 
-def held_out_pictures(
-    data: DataConfig, index: NDArray[np.int64]
-) -> NDArray[np.uint8] | None:
+def held_out_pictures(data: DataConfig, index: NDArray[np.int64]) -> NDArray[np.uint8] | None:
     """Pixels of the images at `index`, (n, C, H, W), or None where they are not at hand."""
     images = images_at_hand(data)
-    if images is None or len(index) and index.max() >= len(images.images):
+    if images is None or (len(index) and index.max() >= len(images.images)):
         return None
     return images.images[index]

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from explorer.errors import CheckpointError, LatentError
 from explorer.latent.axes import sample_aggregate_posterior
 from explorer.latent.codes import checked_codes
-from explorer.latent.files import write_whole
 from explorer.regularity.holes import measure_holes
 from explorer.regularity.measure import AS_BUILT, COLUMNS, DIRECTIONS, SCALE_FAIR, Measure
 from explorer.regularity.neighbourhood import measure_knn_accuracy
 from explorer.regularity.prior import measure_prior_match
 from explorer.regularity.reconstruction import measure_reconstruction
+from explorer.storage import write_file
 
 FORMAT = 1
 # More images narrow the intervals by little, and the neighbours' time grows with their square.
@@ -115,7 +115,7 @@ def save_report(path: str | os.PathLike[str], report: RegularityReport) -> None:
     Raises:
         CheckpointError: the file cannot be written.
     """
-    write_whole(path, lambda file: file.write(report.to_json().encode()))
+    write_file(path, lambda file: file.write(report.to_json().encode()))
 
 
 def load_report(path: str | os.PathLike[str]) -> RegularityReport:

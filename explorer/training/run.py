@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from explorer import __version__
-from explorer.images.dataset import ImageSet
 from explorer.latent.axes import summarise_axes
 from explorer.latent.projection import Projection, save_projection
 from explorer.models.checkpoint import CARD, HISTORY, PROJECTION, Encodings, save_checkpoint

@@ -38,7 +38,11 @@ def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
     """What the component is told about one model."""
     summary = cached.axis_summary(model, model.tag, listing.name)
     channels, height, width = model.config.data.image_shape
-    base = "/" + st.get_option("server.baseUrlPath").strip("/") if st.get_option("server.baseUrlPath") else ""
+    base = (
+        "/" + st.get_option("server.baseUrlPath").strip("/")
+        if st.get_option("server.baseUrlPath")
+        else ""
+    )
     remembered = state.remembered_code(listing.name, model.tag)
     pushed = state.pushed_code(listing.name)
     settled = settled_of(model, listing)
@@ -111,8 +115,8 @@ def show_code(model: OpenedModel, listing: Listing, latents: tuple[float, ...]) 
     radius = float(np.linalg.norm(code))
     left, right = st.columns([3, 2], vertical_alignment="center")
     left.markdown(
-        f"**This code:** |z| = {radius:.2f} (the prior N(0, I) has "
-        f"√D = {np.sqrt(model.latent_dim):.2f} on average). Nearest held-out code: {which}, "
+        f"**This code:** |z| = {radius:.2f}; a draw from the prior N(0, I) has about "
+        f"√{model.latent_dim} = {np.sqrt(model.latent_dim):.2f}. Nearest held-out code: {which}, "
         f"at a distance of {distances[0, 0]:.2f}."
     )
     with right.container(horizontal=True, horizontal_alignment="right"):
@@ -137,7 +141,9 @@ def show_code(model: OpenedModel, listing: Listing, latents: tuple[float, ...]) 
         )
 
 
-def picture_file(model: OpenedModel, code: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:
+def picture_file(
+    model: OpenedModel, code: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+) -> bytes:
     """The decoded picture as a PNG file, at the model's own size."""
     from PIL import Image
 
@@ -158,8 +164,8 @@ def show_explore(listing: Listing, _listings: list[Listing]) -> None:
     shared_hub().allow(cached.live_token(), listing.name, listing.folder, listing.stamp)
     settled = settled_of(model, listing)
     if settled is not None:
-        state.remember_code(listing.name, model.tag, settled.latents)
+        state.remember_settled(settled.id, listing.name, model.tag, settled.latents)
     show_lab(lab_request(model, listing), key=KEY)
-    latents = state.remembered_code(listing.name, model.tag)
+    latents = state.current_code(listing.name, model.tag)
     if latents is not None:
         show_code(model, listing, latents)

@@ -11,6 +11,7 @@ from explorer.models.checkpoint import held_out_loss
 from explorer.models.library import Listing, checkpoint_folders, list_checkpoints
 from explorer.ui import cached, state
 
+ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from the network
 FIRST_CHOICE = "mnist-vae-16"
 WATCH_SECONDS = 4
 
@@ -121,13 +122,15 @@ def pages() -> dict[str, st.Page]:
     return {
         "Explore": st.Page(_explore, title="Explore", icon=":material/explore:", default=True),
         "Encode": st.Page(_encode, title="Encode", icon=":material/upload:", url_path="encode"),
-        "Compare": st.Page(_compare, title="Compare", icon=":material/compare:", url_path="compare"),
+        "Compare": st.Page(
+            _compare, title="Compare", icon=":material/compare:", url_path="compare"
+        ),
     }
 
 
 def show_app() -> None:
     """Run the app once, for one view of one page."""
-    st.set_page_config(page_title="Latent Explorer", page_icon=":material/scatter_plot:", layout="wide")
+    st.set_page_config(page_title="Latent Explorer", page_icon=str(ICON), layout="wide")
     state.count_run()
     st.html(
         "<style>.stMainBlockContainer{padding-top:4.2rem;padding-bottom:2rem}"

@@ -6,7 +6,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-_RUN, _PUSHED, _SETTLED = "explorer.run", "explorer.pushed", "explorer.settled"
+_RUN, _PUSHED = "explorer.run", "explorer.pushed"
+_SETTLED, _LAST_SETTLED = "explorer.settled", "explorer.last_settled"
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,31 @@ def push_code(name: str, latents: NDArray[np.float32]) -> None:
 
 
 def pushed_code(name: str) -> PushedCode | None:
-    """The code last sent to the sliders of this checkpoint."""
+    """The code last sent to the sliders of this checkpoint, until another is settled there."""
     pushed = st.session_state.get(_PUSHED)
     return pushed if pushed is not None and pushed.name == name else None
 
 
-def remember_code(name: str, tag: int, latents: tuple[float, ...]) -> None:
-    """Keep a model's settled code, for the way back from another page."""
+def remember_settled(settled_id: str, name: str, tag: int, latents: tuple[float, ...]) -> None:
+    """Keep a model's settled code, for the way back from another page.
+
+    Each settling counts once: the browser component repeats its last one in every run.
+    """
+    if st.session_state.get(_LAST_SETTLED) == settled_id:
+        return
+    st.session_state[_LAST_SETTLED] = settled_id
     st.session_state.setdefault(_SETTLED, {})[(name, tag)] = latents
+    if pushed_code(name) is not None:
+        del st.session_state[_PUSHED]
 
 
 def remembered_code(name: str, tag: int) -> tuple[float, ...] | None:
     """The code last settled for this model, or None."""
     found: tuple[float, ...] | None = st.session_state.get(_SETTLED, {}).get((name, tag))
     return found
+
+
+def current_code(name: str, tag: int) -> tuple[float, ...] | None:
+    """The code that the sliders of this model stand at, or None before the first."""
+    pushed = pushed_code(name)
+    return remembered_code(name, tag) if pushed is None else pushed.latents

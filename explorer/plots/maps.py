@@ -1,0 +1,111 @@
+"""Maps of codes: a projection, or the latent plane itself."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from explorer.plots.palette import class_colours
+
+# Transparent grounds and no font colour: Streamlit's theme shows through, light or dark.
+CLEAR = "rgba(0,0,0,0)"
+FAINT = "rgba(128,128,128,0.25)"
+PRIOR_RADII = (1, 2, 3)
+
+
+def plot_map(
+    coordinates: NDArray[np.float32],
+    labels: NDArray[np.int64] | None,
+    classes: Sequence[str],
+    *,
+    exact: bool,
+    marked: NDArray[np.float32] | None = None,
+    marked_names: Sequence[str] = (),
+    prior: bool = False,
+    height: int = 460,
+    legend: bool = True,
+) -> go.Figure:
+    """The codes on their map, coloured by class.
+
+    Args:
+        coordinates: (N, 2).
+        labels: (N,), or None.
+        classes: K names.
+        exact: whether this is the latent plane itself, whose axes mean something.
+        marked: places to mark with a star, (K, 2).
+        marked_names: a name for each.
+        prior: draw the prior's 1, 2 and 3 standard deviations; for the latent plane.
+        height: pixels.
+        legend: show the class names.
+
+    Returns:
+        The figure.
+    """
+    figure = go.Figure()
+    groups: list[tuple[str, NDArray[np.bool_]]] = [
+        ("held-out images", np.ones(len(coordinates), bool))
+    ]
+    if labels is not None:
+        groups = [(name, labels == index) for index, name in enumerate(classes)]
+    size = 4 if len(coordinates) > 3000 else 6
+    for (name, rows), colour in zip(groups, class_colours(len(classes)), strict=True):
+        if not rows.any():
+            continue
+        figure.add_trace(
+            go.Scattergl(
+                x=coordinates[rows, 0],
+                y=coordinates[rows, 1],
+                mode="markers",
+                name=name,
+                hoverinfo="name",
+                showlegend=legend and labels is not None,
+                marker={"size": size, "color": colour, "opacity": 0.75},
+            )
+        )
+    if prior:
+        for radius in PRIOR_RADII:
+            figure.add_shape(
+                type="circle",
+                x0=-radius, x1=radius, y0=-radius, y1=radius,
+                line={"color": "rgba(128,128,128,0.8)", "width": 1, "dash": "dot"},
+            )  # fmt: skip
+    if marked is not None and len(marked):
+        figure.add_trace(
+            go.Scatter(
+                x=marked[:, 0],
+                y=marked[:, 1],
+                mode="markers+text",
+                name="uploads",
+                text=[str(number + 1) for number in range(len(marked))],
+                textposition="middle center",
+                textfont={"size": 12, "color": "white"},
+                hovertext=list(marked_names),
+                hoverinfo="text",
+                showlegend=legend,
+                marker={
+                    "symbol": "circle",
+                    "size": 22,
+                    "color": "#1c2430",
+                    "line": {"color": "white", "width": 2},
+                },
+            )
+        )
+    axis = {
+        "showticklabels": exact,
+        "showgrid": exact,
+        "zeroline": exact,
+        "gridcolor": FAINT,
+        "zerolinecolor": FAINT,
+    }
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        dragmode="pan",
+        xaxis={**axis, "title": "z1" if exact else None},
+        yaxis={**axis, "title": "z2" if exact else None, "scaleanchor": "x"},
+        legend={"itemsizing": "constant", "orientation": "h", "y": -0.05, "yanchor": "top"},
+    )
+    return figure

@@ -1,0 +1,99 @@
+"""Prior match against closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from explorer.regularity.prior import (
+    VARIANCE_FLOOR,
+    draw_gaussian,
+    fit_gaussian,
+    kl_to_standard_normal,
+    measure_prior_match,
+)
+
+
+def test_kl_agrees_with_the_closed_form_by_determinant():
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(5, 5))
+    mean, covariance = rng.normal(size=5), root @ root.T + 0.1 * np.eye(5)
+    _, log_det = np.linalg.slogdet(covariance)
+    closed = 0.5 * (np.trace(covariance) + mean @ mean - 5 - log_det)
+    assert kl_to_standard_normal(mean, covariance) == pytest.approx(closed, rel=1e-9)
+
+
+def test_kl_of_one_axis():
+    # 0.5 (v + m² - 1 - ln v) for m = 1, v = 4.
+    assert kl_to_standard_normal(np.ones(1), np.full((1, 1), 4.0)) == pytest.approx(
+        0.5 * (4.0 + 1.0 - 1.0 - np.log(4.0))
+    )
+
+
+@given(
+    mean=arrays(np.float64, 3, elements=st.floats(-10, 10)),
+    root=arrays(np.float64, (3, 3), elements=st.floats(-10, 10)),
+)
+def test_kl_is_never_negative_and_always_finite(mean, root):
+    kl = kl_to_standard_normal(mean, root @ root.T)
+    assert kl >= 0.0
+    assert np.isfinite(kl)
+
+
+def test_a_flat_direction_costs_what_the_floor_says():
+    cost = 0.5 * (VARIANCE_FLOOR - 1.0 - np.log(VARIANCE_FLOOR))
+    assert cost == pytest.approx(6.4, abs=0.05)
+    assert kl_to_standard_normal(np.zeros(2), np.diag([1.0, 0.0])) == pytest.approx(cost)
+
+
+def test_counts_weigh_as_copies_do():
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(6, 3))
+    counts = np.array([2, 0, 1, 0, 3, 0])
+    weighted, copied = fit_gaussian(codes, counts), fit_gaussian(np.repeat(codes, counts, axis=0))
+    np.testing.assert_allclose(weighted[0], copied[0], atol=1e-12)
+    np.testing.assert_allclose(weighted[1], copied[1], atol=1e-12)
+
+
+def test_draws_have_the_moments_they_were_asked_for():
+    mean, covariance = np.array([3.0, -1.0]), np.array([[2.0, 0.8], [0.8, 0.5]])
+    draws = draw_gaussian(mean, covariance, 100_000, np.random.default_rng(0))
+    found = fit_gaussian(draws)
+    np.testing.assert_allclose(found[0], mean, atol=0.02)
+    np.testing.assert_allclose(found[1], covariance, atol=0.03)
+
+
+def test_draws_from_a_point_are_the_point():
+    code = np.array([0.1, 7.3], np.float32).astype(np.float64)
+    draws = draw_gaussian(code, np.zeros((2, 2)), 5, np.random.default_rng(0))
+    np.testing.assert_array_equal(draws, np.tile(code, (5, 1)))
+
+
+def test_draws_from_the_prior_match_the_null():
+    codes = np.random.default_rng(0).standard_normal((2000, 8))
+    as_built, _ = measure_prior_match(codes, seed=1)
+    assert as_built.low <= as_built.null <= as_built.high
+    # E[KL] of a sample covariance is near (D + 3) / (4 N) an axis.
+    assert as_built.null == pytest.approx(11.0 / 8000.0, rel=0.25)
+
+
+def test_a_shifted_and_stretched_cloud_has_its_closed_form():
+    codes = 2.0 + 0.5 * np.random.default_rng(0).standard_normal((4000, 3))
+    as_built, scale_fair = measure_prior_match(codes, seed=0)
+    closed = 0.5 * (0.25 + 4.0 - 1.0 - np.log(0.25))
+    assert as_built.low <= closed <= as_built.high
+    assert as_built.high - as_built.low < 0.1
+    assert as_built.null < 0.01
+    assert (scale_fair.value, scale_fair.low, scale_fair.high, scale_fair.null) == (0, 0, 0, 0)
+    assert "by construction" in scale_fair.researcher
+
+
+def test_the_interval_is_the_spread_between_samples():
+    values, spreads = [], []
+    for seed in range(40):
+        codes = 1.3 * np.random.default_rng(seed).standard_normal((200, 2))
+        measure = measure_prior_match(codes, seed=seed)[0]
+        values.append(measure.value)
+        spreads.append((measure.high - measure.low) / 3.92)
+    assert np.mean(spreads) == pytest.approx(np.std(values), rel=0.3)

@@ -1,0 +1,213 @@
+"""Measuring a latent space as a whole, and the report's file."""
+
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from explorer.errors import CheckpointError, LatentError
+from explorer.regularity import report as report_module
+from explorer.regularity.measure import Measure
+from explorer.regularity.report import (
+    HeldOut,
+    RegularityReport,
+    load_report,
+    measure_regularity,
+    save_report,
+)
+
+
+def held_out(n=120, dim=3, variational=True, labelled=True):
+    rng = np.random.default_rng(0)
+    return HeldOut(
+        mean=rng.normal(size=(n, dim)).astype(np.float32),
+        log_var=np.full((n, dim), -2.0, np.float32) if variational else None,
+        labels=rng.integers(0, 3, size=n) if labelled else None,
+        reconstruction_nll=rng.gamma(2.0, 40.0, size=n).astype(np.float32),
+        reconstruction_mse=rng.gamma(2.0, 0.01, size=n).astype(np.float32),
+        null_nll=206.8,
+        null_mse=0.067,
+    )
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return measure_regularity(held_out(), seed=4)
+
+
+def test_every_measure_comes_with_all_that_reads_it(measured):
+    assert [(m.key, m.column) for m in measured.measures] == [
+        ("reconstruction_nll", ""),
+        ("reconstruction_mse", ""),
+        ("knn_accuracy", ""),
+        ("prior_match", "as built"),
+        ("prior_match", "scale-fair"),
+        ("hole_rate", "as built"),
+        ("escape_rate", "as built"),
+        ("hole_rate", "scale-fair"),
+        ("escape_rate", "scale-fair"),
+    ]
+    for measure in measured.measures:
+        assert measure.low <= measure.value <= measure.high
+        assert measure.n == measured.n == 120
+        assert measure.seed == measured.seed == 4
+        for text in (measure.title, measure.unit, measure.student, measure.researcher):
+            assert text
+        assert measure.student.count(". ") == 0
+        assert measure.student.endswith(".")
+        assert measure.researcher.endswith(".")
+        if measure.key in ("hole_rate", "escape_rate"):
+            assert measure.source == "our definition"
+
+
+def test_reconstruction_is_the_mean_over_images_beside_its_null(measured):
+    data = held_out()
+    nll, mse = measured.measures[:2]
+    assert nll.value == pytest.approx(data.reconstruction_nll.mean(), rel=1e-5)
+    assert mse.value == pytest.approx(data.reconstruction_mse.mean(), rel=1e-5)
+    assert (nll.null, mse.null) == (206.8, 0.067)
+    assert nll.unit == "nats per image"
+
+
+def test_the_same_seed_gives_the_same_report(measured):
+    assert measure_regularity(held_out(), seed=4) == measured
+    assert measure_regularity(held_out(), seed=5) != measured
+
+
+def test_a_vae_is_measured_by_samples_and_an_ae_by_its_codes():
+    # The posterior is the prior: the means are a point, their samples the prior itself.
+    collapsed = replace(
+        held_out(400, 2), mean=np.zeros((400, 2)), log_var=np.zeros((400, 2)), labels=None
+    )
+    by_key = {(m.key, m.column): m for m in measure_regularity(collapsed).measures}
+    assert by_key["hole_rate", "as built"].value < 0.15
+    assert by_key["prior_match", "as built"].value < 0.03
+    point = {
+        (m.key, m.column): m for m in measure_regularity(replace(collapsed, log_var=None)).measures
+    }
+    assert point["hole_rate", "as built"].value == 1.0
+    assert point["prior_match", "as built"].value > 5.0
+
+
+def test_without_labels_there_is_no_knn_accuracy():
+    keys = [m.key for m in measure_regularity(held_out(labelled=False)).measures]
+    assert "knn_accuracy" not in keys
+    assert len(keys) == 8
+
+
+def test_thirty_images_do():
+    assert measure_regularity(held_out(30, 16, variational=False)).n == 30
+
+
+def test_more_images_than_needed_are_sub_sampled(monkeypatch):
+    monkeypatch.setattr(report_module, "MOST_IMAGES", 50)
+    measured = measure_regularity(held_out())
+    assert measured.n == 50
+    assert {m.n for m in measured.measures} == {50}
+
+
+def test_progress_counts_to_its_end():
+    told = []
+    measure_regularity(held_out(), progress=lambda *step: told.append(step))
+    assert told[0] == ("reconstruction", 0, 5)
+    assert told[-1] == ("measured", 5, 5)
+    assert [done for _, done, _ in told] == list(range(6))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"mean": np.zeros((19, 3))}, "19 held-out images; .* needs at least 20"),
+        ({"mean": np.zeros((120, 130))}, "120 held-out .* 130 latent axes needs at least 132"),
+        ({"mean": np.full((120, 3), np.nan)}, "120 of 120 posterior means are not finite"),
+        ({"log_var": np.zeros((120, 2))}, r"log_var has shape \(120, 2\).*need \(120, 3\)"),
+        ({"log_var": np.full((120, 3), np.inf)}, "posterior log variances are not finite"),
+        ({"labels": np.zeros(119, int)}, "labels has shape"),
+        ({"labels": np.zeros(120)}, "labels must be whole numbers"),
+        ({"reconstruction_nll": np.zeros((120, 1))}, "reconstruction_nll has shape"),
+        ({"reconstruction_mse": np.full(120, np.nan)}, "reconstruction_mse are not finite"),
+        ({"null_nll": float("nan")}, "null_nll is nan"),
+    ],
+)
+def test_bad_arrays_are_told(change, said):
+    with pytest.raises(LatentError, match=said):
+        measure_regularity(replace(held_out(), **change))
+
+
+def test_round_trip(tmp_path, measured):
+    assert RegularityReport.from_json(measured.to_json()) == measured
+    path = tmp_path / "regularity.json"
+    save_report(path, measured)
+    assert load_report(path) == measured
+    assert [file.name for file in tmp_path.iterdir()] == ["regularity.json"]
+
+
+def damaged(measured, **changes):
+    content = json.loads(measured.to_json())
+    for name, value in changes.items():
+        target = content if name in content else content["measures"][0]
+        if value is KeyError:
+            del target[name]
+        else:
+            target[name] = value
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"format": 2}, "format 1; this one is 2"),
+        ({"format": KeyError}, "format 1; this one is None"),
+        ({"n": KeyError}, "lacks 'n'"),
+        ({"n": 1.5}, "'n' must be a whole number"),
+        ({"seed": -1}, "'seed' must be a whole number"),
+        ({"seed": True}, "'seed' must be a whole number"),
+        ({"measures": {}}, "'measures' must be a list"),
+        ({"measures": [3]}, "is 3, no object"),
+        ({"value": KeyError}, "'reconstruction_nll' lacks 'value'"),
+        ({"extra": 1}, "holds 'extra', which is not part"),
+        ({"value": "high"}, "'value' must be a number; it is 'high'"),
+        ({"value": True}, "'value' must be a number"),
+        ({"value": float("nan")}, "'value' is nan, not finite"),
+        ({"high": float("inf")}, "'high' is inf, not finite"),
+        ({"null": 10**400}, "'null' is 1000.*not finite"),
+        ({"value": -5.0}, "lies outside its interval"),
+        ({"student": 4}, "'student' must be text"),
+        ({"column": "cooked"}, "'column' is 'cooked', none of"),
+        ({"better": "louder"}, "'better' is 'louder', none of"),
+        ({"key": "reconstruction_mse"}, "'reconstruction_mse' '' twice"),
+    ],
+)
+def test_a_foreign_report_is_told(tmp_path, measured, changes, said):
+    path = tmp_path / "regularity.json"
+    path.write_text(damaged(measured, **changes), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=said) as told:
+        load_report(path)
+    assert str(path) in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, "NaN"])
+def test_what_is_no_report_is_told(text):
+    with pytest.raises(CheckpointError, match="regularity report"):
+        RegularityReport.from_json(text)
+
+
+def test_a_file_that_cannot_be_read_or_written_is_told(tmp_path, measured):
+    with pytest.raises(CheckpointError, match="is missing"):
+        load_report(tmp_path / "none.json")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_report(tmp_path)
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CheckpointError, match="not UTF-8"):
+        load_report(tmp_path / "binary.json")
+    (tmp_path / "large.json").write_bytes(b" " * 1_000_001)
+    with pytest.raises(CheckpointError, match="1,000,001 bytes"):
+        load_report(tmp_path / "large.json")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        save_report(tmp_path / "no" / "r.json", measured)
+
+
+def test_the_file_names_what_a_measure_holds(measured):
+    content = json.loads(measured.to_json())
+    assert set(content["measures"][0]) == {field.name for field in fields(Measure)}

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from explorer.errors import CheckpointError
+from explorer.storage import load_arrays, write_file, write_folder
+
+
+def test_a_folder_that_fails_half_way_leaves_the_old_one(tmp_path):
+    folder = tmp_path / "kept"
+    write_folder(folder, lambda target: (target / "a").write_text("old"))
+
+    def fail(target):
+        (target / "a").write_text("new")
+        raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        write_folder(folder, fail)
+    assert (folder / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    folder = tmp_path / "kept"
+    write_folder(folder, lambda target: (target / "a").write_text("old"))
+    write_folder(folder, lambda target: (target / "b").write_text("new"))
+    assert [path.name for path in folder.iterdir()] == ["b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path):
+    path = tmp_path / "report.json"
+    write_file(path, lambda file: file.write(b"old"))
+
+    def fail(file):
+        file.write(b"new")
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        write_file(path, fail)
+    assert path.read_text() == "old"
+    assert [found.name for found in tmp_path.iterdir()] == ["report.json"]
+
+
+def read(path, limit=1 << 20):
+    return load_arrays(path, required=["x"], optional=["y"], max_bytes=limit)
+
+
+def test_arrays_come_back(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=np.arange(5), y=np.eye(2))
+    arrays = read(path)
+    assert set(arrays) == {"x", "y"}
+    np.testing.assert_array_equal(arrays["x"], np.arange(5))
+
+
+def test_a_small_file_that_expands_far_is_refused_before_memory_is_taken(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=np.zeros(10_000_000, np.uint8))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(CheckpointError, match=r"takes 10,000,000 bytes; 1,048,576 are"):
+        read(path)
+
+
+def test_python_objects_are_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(CheckpointError, match="holds Python objects"):
+        read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip at all"])
+def test_a_foreign_file_is_refused(tmp_path, content):
+    path = tmp_path / "a.npz"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"damaged or is no \.npz file"):
+        read(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="gone.npz is missing"):
+        read(tmp_path / "gone.npz")
