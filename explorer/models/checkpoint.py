@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from explorer.errors import CheckpointError
 from explorer.models.config import CheckpointConfig
-from explorer.storage import load_arrays, write_folder
+from explorer.storage import load_arrays, save_arrays, write_folder
 
 FORMAT = 1
 WEIGHTS, CONFIG, ENCODINGS = "model.safetensors", "config.json", "encodings.npz"
@@ -72,12 +73,12 @@ def save_checkpoint(
         (target / WEIGHTS).chmod(0o644)  # safetensors makes it private
         plain = {"format": FORMAT, **config.to_dict()}
         (target / CONFIG).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-        arrays = {"mean": encodings.mean, "index": encodings.index}
+        arrays: dict[str, NDArray[Any]] = {"mean": encodings.mean, "index": encodings.index}
         if encodings.log_var is not None:
             arrays["log_var"] = encodings.log_var
         if encodings.labels is not None:
             arrays["labels"] = encodings.labels
-        np.savez_compressed(target / ENCODINGS, allow_pickle=False, **arrays)
+        save_arrays(target / ENCODINGS, arrays)
         for name, write in more.items():
             write(target / name)
 

@@ -30,6 +30,10 @@ def model_weights(model: Autoencoder) -> dict[str, NDArray[np.float32]]:
     }
 
 
+def _chunks(values: torch.Tensor) -> list[torch.Tensor]:
+    return [values[start : start + CHUNK] for start in range(0, len(values), CHUNK)]
+
+
 class Codec:
     """Encode images and decode codes, arrays in and arrays out, on one device.
 
@@ -92,7 +96,7 @@ class Codec:
             mean (N, D), and log_var (N, D) or None for an AE.
         """
         means, log_vars = [], []
-        for chunk in self._as_images(images).split(CHUNK):
+        for chunk in _chunks(self._as_images(images)):
             posterior = self._model.encode(chunk)
             means.append(posterior.mean)
             if posterior.log_var is not None:
@@ -110,7 +114,7 @@ class Codec:
         Returns:
             (N, C, H, W) in [0, 1].
         """
-        images = [self._model.decode(chunk) for chunk in self._as_latents(latents).split(CHUNK)]
+        images = [self._model.decode(chunk) for chunk in _chunks(self._as_latents(latents))]
         return torch.cat(images).cpu().numpy()
 
     def decode_pixels(self, latents: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -133,8 +137,8 @@ class Codec:
         """
         parts = []
         for image, code in zip(
-            self._as_images(images).split(CHUNK),
-            self._as_latents(latents).split(CHUNK),
+            _chunks(self._as_images(images)),
+            _chunks(self._as_latents(latents)),
             strict=True,
         ):
             logits = self._model.decode_logits(code)
@@ -157,7 +161,7 @@ class Codec:
         generator = torch.Generator(self._device).manual_seed(seed)
         terms = [
             objective_terms(self._model, chunk, generator)
-            for chunk in self._as_images(images).split(CHUNK)
+            for chunk in _chunks(self._as_images(images))
         ]
         nll, kl = (torch.cat(part).cpu().numpy() for part in zip(*terms, strict=True))
         return nll, kl

@@ -101,7 +101,7 @@ def find_pair(listing: Listing, others: Sequence[Listing]) -> Listing | None:
 
 
 def differences(one: CheckpointConfig, other: CheckpointConfig) -> list[str]:
-    """What else than the kind differs between two checkpoints, each in words; [] for a fair pair."""
+    """What else than the kind differs between two checkpoints, in words; [] for a fair pair."""
     found = []
     if one.data.fingerprint != other.data.fingerprint:
         found.append(f"data: {one.data.name} against {other.data.name}")

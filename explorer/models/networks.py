@@ -1,6 +1,7 @@
 """Encoders and decoders: one of each per architecture, for any image of 8 to 128 pixels a side."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ SMALLEST_MAP = 4  # pixels a side below which the convolutions stop halving
 
 def _dense(sizes: Sequence[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers)
 

@@ -10,7 +10,8 @@ def kl_to_prior(mean: Tensor, log_var: Tensor) -> Tensor:
     """KL(q(z|x) || N(0, I)) per image and latent axis.
 
     Args:
-        mean, log_var: posterior parameters, (N, D).
+        mean: posterior mean, (N, D).
+        log_var: logarithm of the posterior variance, (N, D).
 
     Returns:
         (N, D), nats, >= 0.

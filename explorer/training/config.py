@@ -1,7 +1,7 @@
 """Every setting of a training run, with its one default."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from explorer.errors import ConfigError
 from explorer.models.config import KINDS, NetworkConfig, check_choice, check_range
@@ -32,7 +32,7 @@ class TrainConfig:
     data: str = "digits"
     kind: str = "vae"
     name: str = ""
-    network: NetworkConfig = NetworkConfig()
+    network: NetworkConfig = field(default_factory=NetworkConfig)
     beta: float = 1.0
     epochs: int = 30
     batch_size: int = 128

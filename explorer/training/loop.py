@@ -141,7 +141,8 @@ class Trainer:
         self.model.train()
         nll = kl = 0.0
         order = torch.randperm(len(self._train), generator=self._order)
-        for picked in order.split(self.config.batch_size):
+        for start in range(0, len(order), self.config.batch_size):
+            picked = order[start : start + self.config.batch_size]
             terms = self._step(self._floats(self._train[picked]))
             self._check(epoch, "", terms)
             nll += terms.reconstruction_nll * len(picked)
@@ -159,7 +160,8 @@ class Trainer:
         self.model.eval()
         generator = torch.Generator().manual_seed(self.config.seed)
         nll = kl = 0.0
-        for chunk in self._held_out.split(EVALUATION_CHUNK):
+        for start in range(0, len(self._held_out), EVALUATION_CHUNK):
+            chunk = self._held_out[start : start + EVALUATION_CHUNK]
             chunk_nll, chunk_kl = objective_terms(self.model, self._floats(chunk), generator)
             nll += chunk_nll.sum().item()
             kl += chunk_kl.sum().item()

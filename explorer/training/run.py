@@ -86,16 +86,13 @@ def write_history(path: Path, history: Sequence[EpochReport]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         splits = ("train", "held_out")
-        writer.writerow(
-            ["epoch", *(f"{split}_{term}" for split in splits for term in TERMS)]
-            + ["images_per_second", "seconds", "best"]
-        )
+        columns = [f"{split}_{term}" for split in splits for term in TERMS]
+        writer.writerow(["epoch", *columns, "images_per_second", "seconds", "best"])
         for report in history:
             terms = [getattr(getattr(report, split), term) for split in splits for term in TERMS]
-            writer.writerow(
-                [report.epoch, *(f"{value:.4f}" for value in terms)]
-                + [f"{report.images_per_second:.0f}", f"{report.seconds:.2f}", int(report.best)]
-            )
+            row = [f"{value:.4f}" for value in terms]
+            row += [f"{report.images_per_second:.0f}", f"{report.seconds:.2f}"]
+            writer.writerow([report.epoch, *row, int(report.best)])
 
 
 def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
@@ -120,8 +117,9 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
         f"({channels} x {height} x {width}).",
         "",
         f"- Network: {body}; {network.likelihood} likelihood.",
-        f"- Objective: {objective}, Adam {training['learning_rate']:g}, batches of {training['batch_size']}, "
-        f"{training['epochs_run']} epochs, seed {training['seed']}.",
+        f"- Objective: {objective}, Adam {training['learning_rate']:g}, "
+        f"batches of {training['batch_size']}, {training['epochs_run']} epochs, "
+        f"seed {training['seed']}.",
         f"- Held-out {loss}: {config.metrics['held_out_loss']:.2f} nats per image over "
         f"{training['held_out_images']:,} images, one posterior draw each. The weights are those "
         f"of epoch {config.metrics['best_epoch']}, the best by this very figure.",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from explorer.errors import UploadError
 from explorer.images.sheet import to_picture
@@ -108,9 +109,7 @@ def show_upload(
             st.code(format_code(upload), language=None, wrap_lines=True)
 
 
-def show_picture(
-    picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], title: str, text: str
-) -> None:
+def show_picture(picture: NDArray[np.uint8], title: str, text: str) -> None:
     """A picture of one size, its title, and what there is to say under it."""
     from PIL import Image
 

@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from explorer.latent.neighbours import nearest
 from explorer.live.hub import shared_hub
@@ -38,11 +39,8 @@ def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
     """What the component is told about one model."""
     summary = cached.axis_summary(model, model.tag, listing.name)
     channels, height, width = model.config.data.image_shape
-    base = (
-        "/" + st.get_option("server.baseUrlPath").strip("/")
-        if st.get_option("server.baseUrlPath")
-        else ""
-    )
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    base = f"/{path}" if path else ""
     remembered = state.remembered_code(listing.name, model.tag)
     pushed = state.pushed_code(listing.name)
     settled = settled_of(model, listing)
@@ -141,9 +139,7 @@ def show_code(model: OpenedModel, listing: Listing, latents: tuple[float, ...]) 
         )
 
 
-def picture_file(
-    model: OpenedModel, code: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-) -> bytes:
+def picture_file(model: OpenedModel, code: NDArray[np.float32]) -> bytes:
     """The decoded picture as a PNG file, at the model's own size."""
     from PIL import Image
 

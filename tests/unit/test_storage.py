@@ -77,5 +77,5 @@ def test_a_foreign_file_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match="gone.npz is missing"):
+    with pytest.raises(CheckpointError, match=r"gone.npz is missing"):
         read(tmp_path / "gone.npz")

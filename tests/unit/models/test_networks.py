@@ -75,5 +75,5 @@ def test_a_setting_out_of_bounds_is_named(wrong, words):
 
 
 def test_an_unknown_kind_is_named():
-    with pytest.raises(ConfigError, match="'gan'.*vae, ae"):
+    with pytest.raises(ConfigError, match=r"'gan'.*vae, ae"):
         Autoencoder("gan", NetworkConfig(), (1, 8, 8))

@@ -87,11 +87,11 @@ def test_a_stop_ends_after_the_batch_and_reports_no_half_epoch(bars):
 
 
 def test_a_diverging_run_says_what_and_what_to_try(bars):
-    with pytest.raises(
-        TrainingError, match=r"became (nan|inf) in epoch 1.*--learning-rate than 10"
-    ):
-        network = NetworkConfig(latent_dim=2, hidden_dims=(64, 64))
-        list(make_trainer(bars, learning_rate=10.0, network=network, epochs=50).epochs())
+    network = NetworkConfig(latent_dim=2, hidden_dims=(64, 64))
+    trainer = make_trainer(bars, learning_rate=10.0, network=network, epochs=50)
+    words = r"became (nan|inf) in epoch 1.*--learning-rate than 10"
+    with pytest.raises(TrainingError, match=words):
+        list(trainer.epochs())
 
 
 def test_history_has_a_row_an_epoch_and_each_term_apart(bars, tmp_path):
