@@ -1,0 +1,54 @@
+import sys
+
+import numpy as np
+
+from explorer.live.hub import MOST_OPEN, Hub, shared_hub
+from explorer.models.library import list_checkpoints
+
+
+def test_the_hub_outlives_an_eviction_of_its_module():
+    before = shared_hub()
+    module = sys.modules.pop("explorer.live.hub")
+    try:
+        from explorer.live.hub import shared_hub as again
+
+        assert again() is before
+    finally:
+        sys.modules["explorer.live.hub"] = module
+
+
+def test_tokens_are_unlike_and_end_when_revoked():
+    hub = Hub()
+    one, two = hub.issue_token(), hub.issue_token()
+    assert one != two
+    assert len(one) >= 43
+    hub.revoke(one)
+    assert not hub.is_issued(one)
+    assert hub.is_issued(two)
+
+
+def test_a_grant_to_an_ended_token_brings_it_not_back(tmp_path):
+    hub = Hub()
+    token = hub.issue_token()
+    hub.revoke(token)
+    hub.allow(token, "model", tmp_path, ())
+    assert hub.granted(token, "model") is None
+
+
+def test_a_model_is_opened_once_and_the_longest_unused_is_closed(checkpoints):
+    hub = Hub()
+    listing = list_checkpoints([checkpoints])[0]
+    first = hub.open(listing.folder, ((0, 0),))
+    assert hub.open(listing.folder, ((0, 0),)) is first
+    for state in range(1, MOST_OPEN + 1):
+        hub.open(listing.folder, ((state, 0),))
+    reopened = hub.open(listing.folder, ((0, 0),))
+    assert reopened is not first
+    np.testing.assert_array_equal(reopened.encodings.mean, first.encodings.mean)
+
+
+def test_a_changed_checkpoint_is_another_model(checkpoints):
+    hub = Hub()
+    listing = list_checkpoints([checkpoints])[0]
+    tags = {hub.open(listing.folder, ((state, 0),)).tag for state in range(4)}
+    assert len(tags) == 4
