@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from explorer.errors import ConfigError, ExplorerError
+from explorer.errors import ConfigError, ExplorerError, LatentError
 
 if TYPE_CHECKING:
     from explorer.images.dataset import ImageSet
@@ -304,7 +304,7 @@ def fit_and_save(
     from explorer.latent.projection import fit_projection
     from explorer.models.checkpoint import REPORT
     from explorer.models.objectives import LossTerms
-    from explorer.regularity.report import HeldOut, measure_regularity
+    from explorer.regularity.report import HeldOut, measure_regularity, save_report
     from explorer.training.evaluation import encode_held_out
     from explorer.training.loop import Trainer
     from explorer.training.run import best_codec, save_run
@@ -358,18 +358,25 @@ def fit_and_save(
         projection = fit_projection(encodings.mean, seed=config.seed)
         bar.update()
         bar.set_description_str("measuring regularity")
-        report = measure_regularity(
-            HeldOut(
-                mean=encodings.mean,
-                log_var=encodings.log_var,
-                labels=encodings.labels,
-                reconstruction_nll=reconstructions.nll,
-                reconstruction_mse=reconstructions.mse,
-                null_nll=reconstructions.null_nll,
-                null_mse=reconstructions.null_mse,
-            ),
-            seed=config.seed,
-        )
+        more = {}
+        try:
+            report = measure_regularity(
+                HeldOut(
+                    mean=encodings.mean,
+                    log_var=encodings.log_var,
+                    labels=encodings.labels,
+                    reconstruction_nll=reconstructions.nll,
+                    reconstruction_mse=reconstructions.mse,
+                    null_nll=reconstructions.null_nll,
+                    null_mse=reconstructions.null_mse,
+                ),
+                seed=config.seed,
+            )
+        except LatentError as error:
+            # Too few images to measure with; the trained model is none the worse.
+            bar.write(f"Not measured: {error}")
+        else:
+            more[REPORT] = lambda path: save_report(path, report)
         bar.update()
         bar.set_description_str("saving")
         save_run(
@@ -378,7 +385,7 @@ def fit_and_save(
             encodings,
             projection,
             command=command,
-            more={REPORT: lambda path: path.write_text(report.to_json(), encoding="utf-8")},
+            more=more,
         )
         bar.update()
     print(f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image.")

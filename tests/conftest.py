@@ -7,7 +7,9 @@ import pytest
 
 from explorer.images.dataset import ImageSet
 from explorer.latent.projection import fit_projection
+from explorer.models.checkpoint import REPORT
 from explorer.models.config import NetworkConfig
+from explorer.regularity.report import HeldOut, measure_regularity, save_report
 from explorer.training.config import TrainConfig
 from explorer.training.evaluation import encode_held_out
 from explorer.training.loop import Trainer
@@ -55,14 +57,25 @@ def train_checkpoint(folder: Path, images: ImageSet, kind: str, latent_dim: int 
     )
     trainer = Trainer(config, images)
     list(trainer.epochs())
-    encodings, _ = encode_held_out(best_codec(trainer), config.network, images)
+    encodings, reconstructions = encode_held_out(best_codec(trainer), config.network, images)
+    report = measure_regularity(
+        HeldOut(
+            mean=encodings.mean,
+            log_var=encodings.log_var,
+            labels=encodings.labels,
+            reconstruction_nll=reconstructions.nll,
+            reconstruction_mse=reconstructions.mse,
+            null_nll=reconstructions.null_nll,
+            null_mse=reconstructions.null_mse,
+        )
+    )
     save_run(
         folder,
         trainer,
         encodings,
         fit_projection(encodings.mean),
         command="python train_vae.py",
-        more={},
+        more={REPORT: lambda path: save_report(path, report)},
     )
     return folder
 

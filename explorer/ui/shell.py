@@ -77,22 +77,27 @@ def watch_for_checkpoints(known: tuple[tuple[str, object], ...]) -> None:
         st.rerun()
 
 
-def _explore() -> None:
-    from explorer.ui.explore import show_explore
+def show_page(name: str) -> None:
+    """Show one page by its name, below the model picker."""
+    if name == "Explore":
+        from explorer.ui.explore import show_explore as show
+    elif name == "Encode":
+        from explorer.ui.encode import show_encode as show
+    else:
+        from explorer.ui.compare import show_compare as show
+    _run(show)
 
-    _run(show_explore)
+
+def _explore() -> None:
+    show_page("Explore")
 
 
 def _encode() -> None:
-    from explorer.ui.encode import show_encode
-
-    _run(show_encode)
+    show_page("Encode")
 
 
 def _compare() -> None:
-    from explorer.ui.compare import show_compare
-
-    _run(show_compare)
+    show_page("Compare")
 
 
 def _run(show: Callable[[Listing, list[Listing]], None]) -> None:

@@ -214,18 +214,23 @@ def test_two_tabs_keep_their_own_sliders(new_page, app_server):
     left, right = new_page(), new_page()
     open_lab(left, app_server.url)
     open_lab(right, app_server.url)
-    axis = axes(left)[0]
+    axis, other, third = axes(left)[:3]
     start = latents(right)
+    left.bring_to_front()  # a tab behind another draws once a second
     drag(left, axis, 0.5, 0.9)
-    drag(right, axes(right)[1], 0.5, 0.1)
     moved = latents(left)
     assert moved[axis] > start[axis]
+    right.bring_to_front()
+    drag(right, other, 0.5, 0.1)
     assert latents(right)[axis] == start[axis]
     pick_model(right, DIGITS)
-    drag(left, axes(left)[2], 0.5, 0.3)
-    assert latents(left)[axis] == moved[axis]
+    left.bring_to_front()
+    drag(left, third, 0.5, 0.3)
     assert model_name(left) == MNIST
+    assert latents(left)[axis] == moved[axis]
+    assert latents(left)[other] == start[other]
     assert_picture_is_decoded(left, SHIPPED / MNIST)
+    right.bring_to_front()
     assert_picture_is_decoded(right, SHIPPED / DIGITS)
 
 

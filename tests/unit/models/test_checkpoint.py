@@ -53,7 +53,7 @@ def test_a_checkpoint_opens_to_the_same_model(folder, bars):
 
 def test_the_folder_holds_what_the_format_says(folder):
     names = {path.name for path in folder.iterdir()}
-    assert names == {*NEEDED, "history.csv", "CARD.md"}
+    assert names == {*NEEDED, "history.csv", "CARD.md", "regularity.json"}
 
 
 @pytest.mark.parametrize("name", NEEDED)

@@ -1,0 +1,108 @@
+# make run          install what the app needs, start it and open the browser
+# make test         install what the tests need, Chromium included, and run every check and test
+# make test-fast    the tests that take no browser and no training
+# make check        lint, format, types and import rules
+# make bench        the benchmarks, each beside a named baseline of the same run
+# make screenshots  take the README's screenshots again
+#
+# Settings: PORT=8600 for another port, TORCH=cpu for PyTorch's small CPU build on Linux,
+# PYTHON=python3.12 for a Python of your choice (3.11 or newer).
+
+PORT ?=
+TORCH ?=
+PYTHON ?=
+
+bin := .venv/bin
+pythons := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+pip_install := $(bin)/python -m pip install --disable-pip-version-check
+ifeq ($(TORCH)-$(shell uname -s),cpu-Linux)
+pip_install += --extra-index-url https://download.pytorch.org/whl/cpu
+endif
+
+.PHONY: run test test-fast check bench screenshots install install-dev help
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,9p'
+
+# Each stamp is younger than what it was made from, so that nothing is installed twice.
+.venv/made:
+	@found=; \
+	for python in $(pythons); do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    found=$$python; break; \
+	  fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "Latent Explorer needs Python 3.11 or newer; there is none among: $(pythons)." \
+	    "Install one, or name yours: make PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; \
+	fi; \
+	$$found -m venv .venv
+	@touch $@
+
+.venv/installed: .venv/made requirements.txt pyproject.toml
+	$(pip_install) -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(pip_install) -r requirements-dev.txt
+	@touch $@
+
+install: .venv/installed
+
+install-dev: .venv/installed-dev
+
+# Streamlit opens no browser for an app of this kind: a second process does, once the server answers.
+define run_app
+import os, socket, sys, time, urllib.request, webbrowser
+
+def is_free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("localhost", port)) != 0
+
+ports = [int(word) for word in sys.argv[1:]] or range(8501, 8600)
+port = next(filter(is_free, ports), None)
+if port is None:
+    sys.exit(f"Port {ports[0]} is taken; choose another: make run PORT=8600")
+url = f"http://localhost:{port}"
+server = os.getpid()
+if os.fork():
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "explorer/app.py",
+                              "--server.port", str(port), "--server.headless", "true"])
+while os.getppid() == server:
+    try:
+        urllib.request.urlopen(f"{url}/_stcore/health", timeout=5).close()
+        break
+    except OSError:
+        time.sleep(0.1)
+else:
+    sys.exit()
+screen = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+if not (screen and webbrowser.open(url)):
+    print(f"  No browser was found: open {url} in one.", flush=True)
+endef
+export run_app
+
+run: .venv/installed
+	@$(bin)/python -c "$$run_app" $(PORT)
+
+test:
+	@bash .ci/run
+
+test-fast: .venv/installed-dev
+	$(bin)/python -m pytest -m "not slow"
+
+check: .venv/installed-dev
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+bench: .venv/installed-dev
+	$(bin)/python tests/browser/chromium.py --install
+	$(bin)/python -m benchmarks.cold_start
+	$(bin)/python -m benchmarks.drag
+
+screenshots: .venv/installed-dev
+	$(bin)/python tests/browser/chromium.py --install
+	$(bin)/python -m docs.screenshots
