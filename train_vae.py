@@ -276,6 +276,8 @@ def train(flags: argparse.Namespace, command: str) -> Path:
 
     def show_loading(what: str, done: int, total: int) -> None:
         if what not in bars:
+            for earlier in bars.values():
+                earlier.close()
             bars[what] = tqdm(total=total, desc=what, unit_scale=True, leave=False)
         bars[what].update(done - bars[what].n)
 

@@ -14,8 +14,11 @@ else:
     from explorer.live.route import live_routes
     from explorer.live.server import live_lifespan
 
+    base_path = st.get_option("server.baseUrlPath") or ""
     app = st.App(
         __file__,
-        routes=live_routes(st.get_option("server.baseUrlPath") or ""),
-        lifespan=live_lifespan,
+        routes=live_routes(base_path),
+        lifespan=live_lifespan(
+            base_path=base_path, open_browser=not st.get_option("server.headless")
+        ),
     )

@@ -5,11 +5,15 @@ import gc
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import webbrowser
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from explorer.live.route import warm_plotly
 
+INTERNET = (socket.AF_INET, socket.AF_INET6)
+WARM_AFTER = 1.0  # seconds
+OPEN_AFTER = 0.2  # seconds: by then the server answers
 SWITCH_INTERVAL = 5e-4  # seconds; the default of 5 ms lets a busy page hold the decoder up
 
 
@@ -26,28 +30,57 @@ def _warm() -> None:
     gc.freeze()
 
 
-def _answer_at_once() -> None:
+def _listening_sockets() -> list[socket.socket]:
+    """The server's own, which it binds before its life begins and tells nobody."""
+    found = []
+    for candidate in gc.get_objects():
+        if isinstance(candidate, socket.socket) and candidate.fileno() >= 0:
+            try:
+                if candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    found.append(candidate)
+            except OSError:
+                continue  # not one that can listen
+    return found
+
+
+def _answer_at_once(listening: list[socket.socket]) -> None:
     """Set TCP_NODELAY on the listening sockets, which accepted ones inherit.
 
     Streamlit binds its socket without naming the protocol, so asyncio does not take it for TCP
     and leaves Nagle's algorithm on: 44 ms for an answer that takes 0.5.
     """
-    for found in gc.get_objects():
-        if not isinstance(found, socket.socket) or found.fileno() < 0:
-            continue
-        try:
-            if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            continue  # not a TCP socket
+    for found in listening:
+        if found.family in INTERNET:
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-@asynccontextmanager
-async def live_lifespan(_app: object) -> AsyncIterator[None]:
-    """The server's life: warmed in the background, so that the first page is not held up."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    _answer_at_once()
-    asyncio.get_running_loop().call_later(
-        1.0, threading.Thread(target=_warm, name="warm-up", daemon=True).start
-    )
-    yield
+def live_lifespan(
+    *, base_path: str, open_browser: bool
+) -> Callable[[object], AbstractAsyncContextManager[None]]:
+    """The server's life, for st.App.
+
+    Args:
+        base_path: Streamlit's server.baseUrlPath.
+        open_browser: open the page in the user's browser, which Streamlit does not do for an app
+            with routes of its own.
+
+    Returns:
+        What st.App takes as its lifespan.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        listening = _listening_sockets()
+        _answer_at_once(listening)
+        loop = asyncio.get_running_loop()
+        # In the background and a little later, so that the first page is not held up.
+        loop.call_later(WARM_AFTER, threading.Thread(target=_warm, daemon=True).start)
+        ports = [found.getsockname()[1] for found in listening if found.family in INTERNET]
+        if open_browser and ports:
+            page = f"http://localhost:{ports[0]}/{base_path.strip('/')}"
+            opener = threading.Thread(target=webbrowser.open, args=(page,), daemon=True)
+            loop.call_later(OPEN_AFTER, opener.start)
+        yield
+
+    return lifespan

@@ -11,6 +11,7 @@ from explorer.plots.palette import class_colours
 # Transparent grounds and no font colour: Streamlit's theme shows through, light or dark.
 CLEAR = "rgba(0,0,0,0)"
 FAINT = "rgba(128,128,128,0.25)"
+MARK = "#1c2430"
 PRIOR_RADII = (1, 2, 3)
 
 
@@ -33,7 +34,7 @@ def plot_map(
         labels: (N,), or None.
         classes: K names.
         exact: whether this is the latent plane itself, whose axes mean something.
-        marked: places to mark with a star, (K, 2).
+        marked: places to point at, numbered, (K, 2).
         marked_names: a name for each.
         prior: draw the prior's 1, 2 and 3 standard deviations; for the latent plane.
         height: pixels.
@@ -70,26 +71,24 @@ def plot_map(
                 x0=-radius, x1=radius, y0=-radius, y1=radius,
                 line={"color": "rgba(128,128,128,0.8)", "width": 1, "dash": "dot"},
             )  # fmt: skip
-    if marked is not None and len(marked):
-        figure.add_trace(
-            go.Scatter(
-                x=marked[:, 0],
-                y=marked[:, 1],
-                mode="markers+text",
-                name="uploads",
-                text=[str(number + 1) for number in range(len(marked))],
-                textposition="middle center",
-                textfont={"size": 12, "color": "white"},
-                hovertext=list(marked_names),
-                hoverinfo="text",
-                showlegend=legend,
-                marker={
-                    "symbol": "circle",
-                    "size": 22,
-                    "color": "#1c2430",
-                    "line": {"color": "white", "width": 2},
-                },
-            )
+    for number, place in enumerate(() if marked is None else marked, start=1):
+        # An annotation, since WebGL points are drawn over any other trace.
+        figure.add_annotation(
+            x=float(place[0]),
+            y=float(place[1]),
+            text=f"<b>{number}</b>",
+            hovertext=marked_names[number - 1] if marked_names else None,
+            showarrow=True,
+            arrowhead=6,
+            arrowsize=1.2,
+            arrowwidth=1.5,
+            arrowcolor=MARK,
+            ax=22,
+            ay=-26,
+            bgcolor=MARK,
+            bordercolor="white",
+            borderpad=4,
+            font={"color": "white", "size": 13},
         )
     axis = {
         "showticklabels": exact,

@@ -22,7 +22,7 @@ STEPS = 9
 COLUMN_WORDS = {AS_BUILT: "As built: z ~ N(0, I)", SCALE_FAIR: "Scale-fair: z ~ N(m, S)"}
 
 
-def show_compare(listing: Listing, listings: list[Listing]) -> None:
+def show_compare(listing: Listing, listings: list[Listing], /) -> None:
     """The page.
 
     Raises:

@@ -15,7 +15,7 @@ PICTURE = 116  # pixels a side, of the pictures in a row
 MOST_FILES = 30
 
 
-def show_encode(listing: Listing, _listings: list[Listing]) -> None:
+def show_encode(listing: Listing, _listings: list[Listing], /) -> None:
     """The page.
 
     Raises:
@@ -96,7 +96,7 @@ def show_upload(
             "Send to the sliders", key=f"send-{number}", icon=":material/tune:", width="stretch"
         ):
             state.push_code(listing.name, upload.mean)
-            st.switch_page(st.session_state["explorer.pages"]["Explore"])
+            state.go_to("Explore")
         with st.container(horizontal=True, gap="small"):
             for step in upload.prepared.steps:
                 show_picture(step.picture, step.title, step.detail)

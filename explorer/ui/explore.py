@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -101,7 +102,7 @@ def decoded_answer(model: OpenedModel, settled: SettledCode | None) -> dict[str,
     }
 
 
-def show_code(model: OpenedModel, listing: Listing, latents: tuple[float, ...]) -> None:
+def show_code(model: OpenedModel, listing: Listing, latents: Sequence[float]) -> None:
     """The settled code in figures, and as files."""
     code = np.array([latents], np.float32)
     distances, rows = nearest(code, model.encodings.mean, 1)
@@ -150,7 +151,7 @@ def picture_file(model: OpenedModel, code: NDArray[np.float32]) -> bytes:
     return file.getvalue()
 
 
-def show_explore(listing: Listing, _listings: list[Listing]) -> None:
+def show_explore(listing: Listing, _listings: list[Listing], /) -> None:
     """The page.
 
     Raises:
@@ -161,7 +162,6 @@ def show_explore(listing: Listing, _listings: list[Listing]) -> None:
     settled = settled_of(model, listing)
     if settled is not None:
         state.remember_settled(settled.id, listing.name, model.tag, settled.latents)
-    show_lab(lab_request(model, listing), key=KEY)
-    latents = state.current_code(listing.name, model.tag)
-    if latents is not None:
-        show_code(model, listing, latents)
+    request = lab_request(model, listing)
+    show_lab(request, key=KEY)
+    show_code(model, listing, state.current_code(listing.name, model.tag) or request.start)

@@ -1,6 +1,5 @@
 """The one shell around all pages: navigation, the model picker, and the edge for errors."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -77,59 +76,53 @@ def watch_for_checkpoints(known: tuple[tuple[str, object], ...]) -> None:
         st.rerun()
 
 
-def show_page(name: str) -> None:
-    """Show one page by its name, below the model picker."""
+def show_page(name: str, listing: Listing | None, listings: list[Listing]) -> None:
+    """Show one page; this is the edge at which what a user can mend is told and not raised.
+
+    Args:
+        name: "Explore", "Encode" or "Compare".
+        listing: the checkpoint picked; None where there is none at all.
+        listings: every checkpoint.
+    """
+    if listing is None:
+        st.info(
+            "There is no checkpoint yet. Train one: "
+            "`python train_vae.py --data digits --name my-digits`. It appears here by itself."
+        )
+        return
+    if listing.config is None:
+        st.error(f"**{listing.name}** cannot be used. {listing.error}")
+        st.caption("The other models work: pick one above.")
+        return
+    # Imported here: what one page needs is not loaded before another page's first paint.
     if name == "Explore":
         from explorer.ui.explore import show_explore as show
     elif name == "Encode":
         from explorer.ui.encode import show_encode as show
     else:
         from explorer.ui.compare import show_compare as show
-    _run(show)
-
-
-def _explore() -> None:
-    show_page("Explore")
-
-
-def _encode() -> None:
-    show_page("Encode")
-
-
-def _compare() -> None:
-    show_page("Compare")
-
-
-def _run(show: Callable[[Listing, list[Listing]], None]) -> None:
-    listings = list_checkpoints(checkpoint_folders())
-    if not listings:
-        st.info(
-            "There is no checkpoint yet. Train one: "
-            "`python train_vae.py --data digits --name my-digits`. It appears here by itself."
-        )
-        watch_for_checkpoints(())
-        return
-    allow_models(listings)
-    listing = pick_model(listings)
     try:
-        if listing.config is None:
-            st.error(f"**{listing.name}** cannot be used. {listing.error}")
-            st.caption("The other models work: pick one above.")
-        else:
-            show(listing, listings)
+        show(listing, listings)
     except ExplorerError as error:
         st.error(str(error))
-    watch_for_checkpoints(tuple((found.name, found.stamp) for found in listings))
 
 
-def pages() -> dict[str, st.Page]:
+def make_pages(listing: Listing | None, listings: list[Listing]) -> dict[str, st.Page]:
     """The app's pages by name."""
+
+    def page(name: str, icon: str) -> st.Page:
+        return st.Page(
+            lambda: show_page(name, listing, listings),
+            title=name,
+            icon=f":material/{icon}:",
+            url_path=name.lower(),
+            default=name == "Explore",
+        )
+
     return {
-        "Explore": st.Page(_explore, title="Explore", icon=":material/explore:", default=True),
-        "Encode": st.Page(_encode, title="Encode", icon=":material/upload:", url_path="encode"),
-        "Compare": st.Page(
-            _compare, title="Compare", icon=":material/compare:", url_path="compare"
-        ),
+        "Explore": page("Explore", "explore"),
+        "Encode": page("Encode", "upload"),
+        "Compare": page("Compare", "compare"),
     }
 
 
@@ -141,6 +134,15 @@ def show_app() -> None:
         "<style>.stMainBlockContainer{padding-top:4.2rem;padding-bottom:2rem}"
         "@media(max-width:640px){.stMainBlockContainer{padding:4rem 1rem 2rem}}</style>"
     )
-    found = pages()
-    st.session_state["explorer.pages"] = found
-    st.navigation(list(found.values()), position="top").run()
+    listings = list_checkpoints(checkpoint_folders())
+    # The picker belongs to no page: a page's widgets lose their values on the way to another.
+    picker = st.container()
+    listing = None
+    if listings:
+        allow_models(listings)
+        with picker:
+            listing = pick_model(listings)
+    pages = make_pages(listing, listings)
+    state.remember_pages(pages)
+    st.navigation(list(pages.values()), position="top").run()
+    watch_for_checkpoints(tuple((found.name, found.stamp) for found in listings))

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-_RUN, _PUSHED = "explorer.run", "explorer.pushed"
+_PAGES, _RUN, _PUSHED = "explorer.pages", "explorer.run", "explorer.pushed"
 _SETTLED, _LAST_SETTLED = "explorer.settled", "explorer.last_settled"
 
 
@@ -72,3 +72,13 @@ def current_code(name: str, tag: int) -> tuple[float, ...] | None:
     """The code that the sliders of this model stand at, or None before the first."""
     pushed = pushed_code(name)
     return remembered_code(name, tag) if pushed is None else pushed.latents
+
+
+def remember_pages(pages: dict[str, st.Page]) -> None:
+    """Keep the app's pages, by name, for links from one to another."""
+    st.session_state[_PAGES] = pages
+
+
+def go_to(name: str) -> None:
+    """Leave this page for another one of the app."""
+    st.switch_page(st.session_state[_PAGES][name])

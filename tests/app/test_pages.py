@@ -17,21 +17,25 @@ SECONDS = 120
 
 
 def explore():
-    from explorer.ui.shell import show_page
+    from explorer.ui.shell import show_app
 
-    show_page("Explore")
+    show_app()
 
 
 def encode():
-    from explorer.ui.shell import show_page
+    from explorer.ui import shell
 
-    show_page("Encode")
+    listings = shell.list_checkpoints(shell.checkpoint_folders())
+    shell.allow_models(listings)
+    shell.show_page("Encode", shell.pick_model(listings), listings)
 
 
 def compare():
-    from explorer.ui.shell import show_page
+    from explorer.ui import shell
 
-    show_page("Compare")
+    listings = shell.list_checkpoints(shell.checkpoint_folders())
+    shell.allow_models(listings)
+    shell.show_page("Compare", shell.pick_model(listings), listings)
 
 
 @pytest.fixture

@@ -29,13 +29,11 @@ def house(tmp_path):
     return tmp_path
 
 
-@pytest.mark.slow
 def test_the_import_rules_hold(house):
     done = lint_imports(house)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "line", "rule"),
     [
@@ -55,7 +53,6 @@ def test_a_planted_import_is_found(module, line, rule, house):
     assert f"{rule} BROKEN" in done.stdout
 
 
-@pytest.mark.slow
 def test_a_new_package_needs_a_place_among_the_layers(house):
     (house / "explorer" / "utils.py").write_text('"""Nobody\'s place."""\n', encoding="utf-8")
     done = lint_imports(house)

@@ -71,8 +71,8 @@ def test_help_names_every_setting_with_its_default():
 
 def test_a_run_makes_a_checkpoint_that_the_app_lists(tiny, tmp_path):
     code, output = train(
-        "--data", tiny, "--latent-dim", 2, "--epochs", 2, "--name", "mine", "--out", tmp_path / "out",
-        cwd=tmp_path,
+        "--data", tiny, "--latent-dim", 2, "--epochs", 2, "--name", "mine",
+        "--out", tmp_path / "out", cwd=tmp_path,
     )  # fmt: skip
     assert code == 0, output
     assert "images/s" in output

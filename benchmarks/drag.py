@@ -1,0 +1,440 @@
+"""A slider drag in real Chromium: distinct decoded images per second, and pointer-to-pixels.
+
+The most informative axis of a model is dragged to and fro for four seconds by real mouse events,
+120 a second, in the app and, taking turns with it, in the plain Streamlit app that one would write
+without it: `st.slider` and `st.image` around the same decoder.
+
+Distinct images per second: in every animation frame of the page the picture's pixels are read, and
+a frame counts if they differ from those of the frame before. Only frames between the press and the
+release of the mouse button count.
+
+Pointer-to-pixels: from the timestamp that the browser gives a pointer event (`Event.timeStamp`) to
+the first animation frame that shows its answer or that of a later event. Which event a picture
+answers is found from the pixels alone: with every event the slider's value is kept, after the run
+all these codes are decoded, and each painted picture belongs to the event, not earlier than that of
+the picture before, whose decoded image it equals. An animation frame's callback runs just before
+the frame is drawn, so the screen itself is up to one frame later, for both alike. The plain app
+gets the benefit of the doubt: each picture that it paints answers all events before it.
+
+    python -m benchmarks.drag
+"""
+
+import argparse
+import asyncio
+import base64
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+
+from benchmarks.plain import write_app
+from benchmarks.result import print_table, save_result
+from explorer.latent.axes import summarise_axes
+from explorer.models.checkpoint import load_config, load_encodings
+from explorer.models.codec import Codec
+from explorer.models.library import SHIPPED
+from tests.browser.chromium import launch_options
+from tests.browser.server import StreamlitServer
+
+RATE = 120  # mouse events a second
+SWEEP_SECONDS = 1.7  # there and back; no drag ends where one began, or nothing would have changed
+WARM_UP_SECONDS = 1.0
+THUMB = 16  # px
+WINDOW: ViewportSize = {"width": 1440, "height": 900}
+PATIENCE = 60_000  # ms
+
+Settle = Callable[[], Awaitable[None]]
+
+PLAIN_APP = """
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from explorer.models.codec import Codec
+
+codec = st.cache_resource(Codec.from_folder)(Path({folder!r}))
+latents = np.array({typical!r}, np.float32)
+latents[{axis}] = st.slider("z{number}", {low!r}, {high!r}, float(latents[{axis}]), step={step!r})
+st.image(codec.decode_pixels(latents[None])[0].squeeze(), width=240)
+"""
+
+# Runs in the page: keeps every pointer event, and every animation frame that shows another picture.
+RECORD = """([picture, input]) => {
+  const scratch = document.createElement('canvas');
+  const context = scratch.getContext('2d', { willReadFrequently: true });
+  const record = window.record = { events: [], frames: [], released: null, on: true };
+  const read = () => {
+    const source = document.querySelector(picture);
+    const width = source?.naturalWidth ?? source?.width;
+    if (!width || source.complete === false) return null;
+    scratch.width = width;
+    scratch.height = source.naturalHeight ?? source.height;
+    context.drawImage(source, 0, 0);
+    return context.getImageData(0, 0, scratch.width, scratch.height).data;
+  };
+  let before = read();
+  const look = () => {
+    if (!record.on) return;
+    const now = read();
+    if (now && (!before || now.some((value, at) => value !== before[at]))) {
+      record.frames.push([performance.now(), btoa(String.fromCharCode(...now))]);
+      before = now;
+    }
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+  window.addEventListener('pointerrawupdate', (event) => {
+    if (!record.on || !(event.buttons & 1)) return;
+    const slider = input && document.querySelector(input);
+    record.events.push([event.timeStamp, slider ? Number(slider.value) : 0]);
+  });
+  window.addEventListener('pointerup', (event) => { record.released = event.timeStamp; }, true);
+}"""
+
+LAB_READY = """() => {
+  const root = document.querySelector('.lab');
+  if (!root?.lab || root.dataset.phase !== 'live') return false;
+  if (root.dataset.map !== root.dataset.model) return false;
+  const { link, frames } = root.lab;
+  return frames > 0 && !link.wanted && !link.inFlight.length;
+}"""
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+
+
+@dataclass(frozen=True)
+class Drag:
+    """One drag's figures.
+
+    Attributes:
+        images_per_second: distinct images painted between press and release.
+        p50, p95: pointer-to-pixels, ms, over all events of the drag.
+        after_release: ms from the release to the last picture's frame; None if none came later.
+        events: pointer events that the page received.
+        reruns: of the script during the drag; None where the page does not tell.
+        reruns_after: at its end.
+    """
+
+    images_per_second: float
+    p50: float
+    p95: float
+    after_release: float | None
+    events: int
+    reruns: int | None = None
+    reruns_after: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """The slider that is dragged: of which model, and along which axis."""
+
+    folder: Path
+    index: int
+    typical: NDArray[np.float32]
+    low: float
+    high: float
+
+
+def most_informative_axis(folder: Path) -> Axis:
+    """The first slider that the app shows for a checkpoint."""
+    encodings = load_encodings(folder, load_config(folder))
+    summary = summarise_axes(encodings.mean, encodings.log_var)
+    index = int(summary.order[0])
+    return Axis(
+        folder,
+        index,
+        summary.typical.astype(np.float32),
+        float(summary.low[index]),
+        float(summary.high[index]),
+    )
+
+
+async def sweep(page: Page, box: dict[str, float], seconds: float) -> None:
+    """Press in the middle of a slider, move to and fro at an even rate, keep the button down."""
+    left, travel = box["x"] + THUMB / 2, box["width"] - THUMB
+    height = box["y"] + box["height"] / 2
+
+    def place(elapsed: float) -> float:
+        phase = (elapsed / SWEEP_SECONDS + 0.25) % 1
+        return left + travel * (0.02 + 0.96 * (2 * phase if phase < 0.5 else 2 - 2 * phase))
+
+    await page.mouse.move(place(0), height)
+    await page.mouse.down()
+    # The driver answers an event in the next animation frame; a mouse does not wait for that.
+    sent = []
+    start = time.perf_counter()
+    for number in range(int(seconds * RATE)):
+        await asyncio.sleep(max(0.0, start + number / RATE - time.perf_counter()))
+        sent.append(asyncio.create_task(page.mouse.move(place(number / RATE), height)))
+    await asyncio.gather(*sent)
+
+
+def match_frames(
+    axis: Axis, events: Sequence[tuple[float, float]], frames: Sequence[tuple[float, str]]
+) -> list[int]:
+    """Which event each painted picture answers.
+
+    Args:
+        axis: what was dragged.
+        events: time and slider value of each.
+        frames: time of each painted picture, and its RGBA pixels in base64.
+
+    Returns:
+        For each picture the number of its event; -1 before the first.
+
+    Raises:
+        RuntimeError: if no picture is the decoded image of any event.
+    """
+    codec = Codec.from_folder(axis.folder)
+    latents = np.repeat(axis.typical[None], len(events), axis=0)
+    latents[:, axis.index] = [value for _, value in events]
+    decoded = codec.decode_pixels(latents)  # (N, H, W, C)
+    answered, last = [], -1
+    for painted, text in frames:
+        pixels = np.frombuffer(base64.b64decode(text), np.uint8)
+        shown = pixels.reshape(*decoded.shape[1:3], 4)[..., : decoded.shape[3]]
+        first = max(last, 0)
+        after = sum(1 for happened, _ in events if happened <= painted)
+        if after > first:
+            gaps = np.abs(decoded[first:after].astype(int) - shown.astype(int)).mean(axis=(1, 2, 3))
+            if gaps.min() < 0.5:  # grey levels: batches of another size round differently
+                last = first + int(gaps.argmin())
+        answered.append(last)
+    if last < 0:
+        raise RuntimeError(
+            f"No painted picture is what {axis.folder} decodes: does another checkpoint of its "
+            "name come first in the app?"
+        )
+    return answered
+
+
+def evaluate(record: dict[str, Any], axis: Axis | None) -> Drag:
+    """The figures of one recorded drag.
+
+    Args:
+        record: what the page kept.
+        axis: what was dragged, to find which event a picture answers; None if each picture answers
+            all events before it.
+    """
+    events, frames = record["events"], record["frames"]
+    start, released = events[0][0], record["released"]
+    during = [frame for frame in frames if start <= frame[0] <= released]
+    later = [painted for painted, _ in frames if painted > released]
+    if axis is None:
+        answered = [sum(1 for event in events if event[0] <= painted) - 1 for painted, _ in frames]
+    else:
+        answered = match_frames(axis, events, frames)
+    delays, done = [], -1
+    for (painted, _), event in zip(frames, answered, strict=True):
+        delays += [painted - events[number][0] for number in range(done + 1, event + 1)]
+        done = max(done, event)
+    p50, p95 = np.percentile(delays, [50, 95]) if delays else (np.nan, np.nan)
+    return Drag(
+        images_per_second=1000 * len(during) / (released - start),
+        p50=float(p50),
+        p95=float(p95),
+        after_release=later[-1] - released if later else None,
+        events=len(events),
+    )
+
+
+async def record_drag(
+    page: Page,
+    box: dict[str, float],
+    seconds: float,
+    *,
+    watch: Sequence[str | None],
+    settle: Settle,
+) -> dict[str, Any]:
+    """Drag once to warm up and once for the record.
+
+    Args:
+        page: the page, idle.
+        box: the slider's place on it.
+        seconds: length of the drag.
+        watch: selectors of the picture and of the slider's input, or None for the latter.
+        settle: releases the button and waits until the page has followed.
+
+    Returns:
+        What the page kept.
+    """
+    await sweep(page, box, WARM_UP_SECONDS)
+    await settle()
+    await page.evaluate(RECORD, list(watch))
+    await sweep(page, box, seconds)
+    await settle()
+    return dict(await page.evaluate("() => ({ ...record, on: record.on = false })"))
+
+
+async def box_of(page: Page, selector: str) -> dict[str, float]:
+    """Where an element is on the page."""
+    box = await page.locator(selector).bounding_box()
+    assert box is not None
+    return dict(box)
+
+
+async def drag_lab(browser: Browser, url: str, axis: Axis, seconds: float) -> Drag:
+    """Drag the slider of the app."""
+    page = await browser.new_page(viewport=WINDOW)
+    await page.goto(url)
+    await page.wait_for_function(LAB_READY, timeout=PATIENCE)
+    name = axis.folder.name
+    if await page.evaluate("() => document.querySelector('.lab').dataset.model") != name:
+        await page.get_by_role("combobox").first.click()
+        await page.get_by_role("option", name=f"{name} ·").click()
+        await page.wait_for_selector(f".lab[data-model='{name}'][data-map='{name}']")
+        await page.wait_for_function(LAB_READY, timeout=PATIENCE)
+    await page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
+    runs: list[tuple[int, int]] = []
+
+    async def run_number() -> int:
+        return int(await page.evaluate("() => document.querySelector('.lab').dataset.run"))
+
+    async def settle() -> None:
+        before = await run_number()
+        await page.mouse.up()
+        await page.wait_for_function(
+            "(run) => Number(document.querySelector('.lab').dataset.run) > run",
+            arg=before,
+            timeout=PATIENCE,
+        )
+        await page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
+        await page.wait_for_function(LAB_READY, timeout=PATIENCE)
+        runs.append((before, await run_number()))
+
+    slider = f"#lab-axis-{axis.index}"
+    record = await record_drag(
+        page,
+        await box_of(page, slider),
+        seconds,
+        watch=[".lab-picture", slider],
+        settle=settle,
+    )
+    await page.close()
+    (_, start), (at_release, end) = runs
+    return replace(evaluate(record, axis), reruns=at_release - start, reruns_after=end - at_release)
+
+
+async def drag_plain(browser: Browser, url: str, seconds: float) -> Drag:
+    """Drag the slider of the plain app."""
+    page = await browser.new_page(viewport=WINDOW)
+    await page.goto(url)
+    picture = "[data-testid=stImage] img"
+    await page.wait_for_selector(picture, timeout=PATIENCE)
+    await page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
+
+    async def settle() -> None:
+        before = await page.locator(picture).get_attribute("src")
+        await page.mouse.up()
+        await page.wait_for_function(
+            """([picture, before]) => {
+              const image = document.querySelector(picture);
+              return image?.src && image.src !== before && image.complete;
+            }""",
+            arg=[picture, before],
+            timeout=PATIENCE,
+        )
+        await page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
+        # Until the frame that shows it has been looked at.
+        await page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+
+    box = await box_of(page, "[data-testid=stSlider] [role=group]")
+    record = await record_drag(page, box, seconds, watch=[picture, None], settle=settle)
+    await page.close()
+    return evaluate(record, None)
+
+
+async def measure(axis: Axis, seconds: float, repeats: int) -> tuple[list[Drag], list[Drag]]:
+    """Drag in both apps by turns.
+
+    Returns:
+        The app's drags and the plain app's.
+    """
+    ours, plain = [], []
+    source = PLAIN_APP.format(
+        folder=str(axis.folder),
+        typical=axis.typical.tolist(),
+        axis=axis.index,
+        number=axis.index + 1,
+        low=axis.low,
+        high=axis.high,
+        step=(axis.high - axis.low) / 1000,
+    )
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        script = write_app(Path(second), source)
+        environment = {"EXPLORER_CHECKPOINTS": str(axis.folder.parent)}
+        with (
+            StreamlitServer(folder=Path(first), environment=environment) as lab_server,
+            StreamlitServer(script, folder=Path(second)) as plain_server,
+        ):
+            async with async_playwright() as playwright:
+                browser = await playwright.chromium.launch(**launch_options())
+                for _ in range(repeats):
+                    ours.append(await drag_lab(browser, lab_server.url, axis, seconds))
+                    plain.append(await drag_plain(browser, plain_server.url, seconds))
+                await browser.close()
+    return ours, plain
+
+
+def median(drags: Sequence[Drag], figure: str) -> float:
+    """The median of one figure over the drags that have it."""
+    found = [value for drag in drags if (value := getattr(drag, figure)) is not None]
+    return statistics.median(found) if found else math.nan
+
+
+def main() -> None:
+    """Measure, print and save."""
+    parser = argparse.ArgumentParser(description="Time a slider drag.")
+    parser.add_argument("--model", type=Path, default=SHIPPED / "mnist-vae-16", help="a checkpoint")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a drag (default: 4)")
+    parser.add_argument("--repeats", type=int, default=3, help="drags of each app (default: 3)")
+    flags = parser.parse_args()
+
+    axis = most_informative_axis(flags.model.resolve())
+    ours, plain = asyncio.run(measure(axis, flags.seconds, flags.repeats))
+    figures = ("images_per_second", "p50", "p95", "after_release", "events")
+    rows = [
+        [name, *(f"{median(drags, figure):.1f}" for figure in figures)]
+        for name, drags in (("Latent Explorer", ours), ("st.slider + st.image", plain))
+    ]
+    print_table(
+        f"Dragging z{axis.index + 1} of {axis.folder.name} for {flags.seconds:g} s, "
+        f"median of {flags.repeats}",
+        ["", "images/s", "p50 ms", "p95 ms", "after release ms", "pointer events"],
+        rows,
+    )
+    rate, plain_rate = (median(drags, "images_per_second") for drags in (ours, plain))
+    times = f"{rate / plain_rate:.0f} times" if plain_rate else "the plain slider paints none"
+    slower = median(plain, "p50") / median(ours, "p50")
+    during = max(drag.reruns or 0 for drag in ours)
+    after = sorted({drag.reruns_after for drag in ours if drag.reruns_after is not None})
+    print(f"\nours / plain, distinct images per second: {times}")
+    print(f"plain / ours, pointer-to-pixels p50: {slower:.0f} times")
+    print(
+        f"our reruns of the script: {during} during a drag, {', '.join(map(str, after))} at its end"
+    )
+    save_result(
+        "drag",
+        {
+            "unit": "distinct images per second; ms",
+            "model": axis.folder.name,
+            "axis": axis.index,
+            "seconds": flags.seconds,
+            "latent_explorer": [asdict(drag) for drag in ours],
+            "plain": [asdict(drag) for drag in plain],
+            "ratio_images_per_second": rate / plain_rate if plain_rate else None,
+            "ratio_p50": slower,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

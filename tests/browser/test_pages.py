@@ -1,0 +1,111 @@
+"""Encode and Compare as a user drives them."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+from playwright.sync_api import expect
+
+from explorer.images.intake import ModelInput, prepare_upload
+from explorer.models.checkpoint import load_config
+from explorer.models.codec import Codec
+from explorer.models.library import SHIPPED
+from tests.browser.lab import (
+    PATIENCE,
+    expect_no_overflow,
+    latents,
+    open_lab,
+    wait_for_idle,
+    wait_for_lab,
+)
+
+MODEL = "mnist-vae-16"
+
+
+def photographed_seven():
+    """A seven in dark pen on unevenly lit paper, grainy, lying on its side by EXIF, as JPEG."""
+    width, height = 900, 1200
+    light = np.linspace(150, 235, width)[None, :] + np.linspace(0, 15, height)[:, None]
+    grain = np.random.default_rng(0).normal(0, 4, (height, width))
+    paper = Image.fromarray(np.clip(light + grain, 0, 255).astype(np.uint8))
+    ImageDraw.Draw(paper).line([(280, 320), (640, 300), (430, 900)], fill=50, width=52)
+    paper = paper.filter(ImageFilter.GaussianBlur(3)).convert("RGB")
+    sideways = paper.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    sideways.save(file, "JPEG", exif=exif, quality=85)
+    return file.getvalue()
+
+
+def go_to(page, name):
+    page.get_by_role("link", name=name, exact=True).first.click()
+    wait_for_idle(page)
+
+
+def upload(page, *files):
+    page.locator("input[type=file]").set_input_files(
+        [{"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files]
+    )
+
+
+def test_a_photographed_digit_lands_on_the_map_and_its_code_in_the_sliders(page, app_server):
+    open_lab(page, app_server.url, MODEL)
+    go_to(page, "Encode")
+    photograph = photographed_seven()
+    upload(page, ("seven.jpg", "image/jpeg", photograph))
+    for step in ("As uploaded", "Turned upright", "Inverted", "Model input", "Reconstruction"):
+        expect(page.get_by_text(step, exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".js-plotly-plot .annotation-text")).to_have_text("1", timeout=PATIENCE)
+    page.get_by_role("button", name="Send to the sliders").click()
+    wait_for_lab(page, MODEL)
+
+    data = load_config(SHIPPED / MODEL).data
+    prepared = prepare_upload(
+        photograph, "seven.jpg", ModelInput(data.image_shape, data.background)
+    )
+    mean, _ = Codec.from_folder(SHIPPED / MODEL).encode(prepared.image[None])
+    np.testing.assert_allclose(latents(page), mean[0], atol=1e-4)
+    expect(page.get_by_text("class 7")).to_be_visible(timeout=PATIENCE)
+
+
+def test_bad_uploads_are_told_and_the_good_one_is_encoded(page, app_server):
+    open_lab(page, app_server.url, MODEL)
+    go_to(page, "Encode")
+    upload(
+        page,
+        ("notes.png", "image/png", b"these are no pixels"),
+        ("cut.jpg", "image/jpeg", photographed_seven()[:4000]),
+        ("good.jpg", "image/jpeg", photographed_seven()),
+    )
+    expect(page.get_by_text("1 · good.jpg")).to_be_visible(timeout=PATIENCE)
+    wait_for_idle(page)
+    alerts = page.get_by_role("alert")
+    expect(alerts).to_have_count(2, timeout=PATIENCE)
+    assert "notes.png" in alerts.nth(0).inner_text()
+    assert "cut.jpg" in alerts.nth(1).inner_text()
+    go_to(page, "Explore")
+    wait_for_lab(page, MODEL)
+
+
+def test_a_pair_is_compared_side_by_side(page, app_server):
+    open_lab(page, app_server.url, MODEL)
+    go_to(page, "Compare")
+    expect(page.get_by_text("A fair pair, VAE and AE")).to_be_visible(timeout=PATIENCE)
+    samples = page.get_by_role("img").first
+    expect(samples).to_be_visible(timeout=PATIENCE)
+    wait_for_idle(page)
+    before = samples.get_attribute("src")
+    page.get_by_role("button", name="Draw again").click()
+    page.wait_for_function(
+        "([image, before]) => image.getAttribute('src') !== before",
+        arg=[samples.element_handle(), before],
+        timeout=PATIENCE,
+    )
+    for title in ("Reconstruction error", "Class of the neighbours", "Distance from the prior"):
+        expect(page.get_by_text(title, exact=True)).to_be_visible(timeout=PATIENCE)
+    page.get_by_text("Scale-fair: z ~ N(m, S)").click()
+    expect(page.get_by_text("z ~ N(m, S), the same noise").first).to_be_visible(timeout=PATIENCE)
+    page.set_viewport_size({"width": 390, "height": 844})
+    wait_for_idle(page)
+    expect_no_overflow(page)
