@@ -278,7 +278,7 @@ async def box_of(page: Page, selector: str) -> dict[str, float]:
     """Where an element is on the page."""
     box = await page.locator(selector).bounding_box()
     assert box is not None
-    return dict(box)
+    return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
 
 
 async def drag_lab(browser: Browser, url: str, axis: Axis, seconds: float) -> Drag:

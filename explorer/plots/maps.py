@@ -11,7 +11,7 @@ from explorer.plots.palette import class_colours
 # Transparent grounds and no font colour: Streamlit's theme shows through, light or dark.
 CLEAR = "rgba(0,0,0,0)"
 FAINT = "rgba(128,128,128,0.25)"
-MARK = "#1c2430"
+MARK = "#d0206f"  # stands out from every class colour, on light and dark
 PRIOR_RADII = (1, 2, 3)
 
 

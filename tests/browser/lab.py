@@ -13,6 +13,12 @@ THUMB = 16  # px, the slider's handle
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 
+DRAWN = """() => !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')
+  && [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
+    .every((chart) => chart.querySelector('.main-svg'))
+  && [...document.images].every((image) => image.complete)
+  && document.fonts.status === 'loaded'"""
+
 # The map is that of the model, and the picture the answer to the last code asked for.
 READY = """(name) => {
   const root = document.querySelector('.lab');
@@ -27,6 +33,12 @@ READY = """(name) => {
 def wait_for_idle(page: Page) -> None:
     """Until Streamlit has run the script and drawn what it sent."""
     page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
+
+
+def wait_for_page(page: Page) -> None:
+    """Until Streamlit is idle and all that it sent is drawn: charts, pictures and type."""
+    wait_for_idle(page)
+    page.wait_for_function(DRAWN, timeout=PATIENCE)
 
 
 def wait_for_lab(page: Page, model: str | None = None) -> None:

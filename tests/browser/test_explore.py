@@ -30,7 +30,7 @@ MNIST, DIGITS, PLANE, COLOUR = "mnist-vae-16", "digits-vae-8", "mnist-vae-2", "c
 
 # The point of the map with most room around it, where it is on the page, and its code.
 LONELIEST = """() => {
-  const root = document.querySelector('.lab'), lab = root.lab, { points } = lab;
+  const root = document.querySelector('.lab'), lab = root.lab.map, { points } = lab;
   const map = root.querySelector('.lab-map').getBoundingClientRect();
   const plot = root.querySelector('.lab-plot')._fullLayout;
   const middle = (spot) => spot.x < plot.xaxis._offset + 0.85 * plot.xaxis._length

@@ -22,7 +22,8 @@ _component = st.components.v2.component(
     "latent_explorer.lab",
     html=_source("lab.html"),
     css=_source("lab.css"),
-    js=_source("lab.js"),
+    # One module: a component takes a single text.
+    js="\n".join(map(_source, ("link.js", "map.js", "lab.js"))),
     isolate_styles=False,
 )
 
