@@ -28,17 +28,17 @@ CLASS = "3"  # of the point that the pointer rests on
 
 # The point of a class that lies nearest to the class's middle on the map.
 MIDDLE = """(name) => {
-  const root = document.querySelector('.lab'), lab = root.lab, { points, data } = lab;
+  const root = document.querySelector('.lab'), { map } = root.lab, { points, data } = map;
   const rows = [...points.labels.keys()].filter((row) => data.classes[points.labels[row]] === name);
   const middle = [0, 1].map((axis) => {
     const places = rows.map((row) => points.places[2 * row + axis]).sort((a, b) => a - b);
     return places[Math.floor(places.length / 2)];
   });
-  const away = (row) => Math.hypot(...lab.placeOf(row).map((place, axis) => place - middle[axis]));
+  const away = (row) => Math.hypot(...map.placeOf(row).map((place, axis) => place - middle[axis]));
   const row = rows.reduce((best, other) => away(other) < away(best) ? other : best);
-  const spot = lab.pixel(lab.placeOf(row));
-  const map = root.querySelector('.lab-map').getBoundingClientRect();
-  return [map.x + spot.x, map.y + spot.y];
+  const spot = map.pixel(map.placeOf(row));
+  const box = root.querySelector('.lab-map').getBoundingClientRect();
+  return [box.x + spot.x, box.y + spot.y];
 }"""
 
 
@@ -85,12 +85,17 @@ def show_compare(page: Page, url: str) -> None:
 
 def open_page(page: Page, title: str) -> None:
     """Choose a page in the navigation; in a narrow window it lies behind a button."""
-    link = page.get_by_role("link", name=title)
-    if not link.first.is_visible():
-        page.get_by_test_id("stExpandSidebarButton").click()
-    link.first.click()
+    more = page.get_by_test_id("stExpandSidebarButton")
+    narrow = more.is_visible()
+    if narrow:
+        more.click()
+    page.get_by_role("link", name=title).first.click()
     page.wait_for_url(f"**/{title.lower()}")
     wait_for_idle(page)
+    if narrow:
+        page.get_by_test_id("stSidebar").hover()
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+        more.wait_for(state="visible")
 
 
 SHOW = {"explore": show_explore, "encode": show_encode, "compare": show_compare}

@@ -73,8 +73,8 @@ def plot_interval(
         fixedrange=True,
     )
     figure.update_layout(
-        height=64 + 42 * len(models),
-        margin={"l": 8, "r": 16, "t": 4, "b": 4},
+        height=78 + 42 * len(models),
+        margin={"l": 8, "r": 16, "t": 18, "b": 4},
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,
     )

@@ -105,6 +105,31 @@ def test_a_drag_paints_pictures_live_and_runs_the_script_once_at_its_end(page, a
     assert_picture_is_decoded(page, SHIPPED / MNIST)
 
 
+def test_a_drag_that_follows_at_once_is_not_interrupted_by_the_one_before(page, app_server):
+    open_lab(page, app_server.url)
+    first, second = axes(page)[:2]
+    run = run_number(page)
+    start, end = point_on_slider(page, first, 0.5), point_on_slider(page, first, 0.9)
+    next_start, next_end = point_on_slider(page, second, 0.5), point_on_slider(page, second, 0.2)
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=3)
+    page.mouse.up()
+    page.mouse.move(*next_start)
+    page.mouse.down()
+    page.mouse.move(*next_end)
+    wait_for_run(page, run + 1)
+    # Longer than any of the page's own delays: 25 round trips of a picture.
+    for share in np.linspace(0.3, 0.9, 25):
+        shown = picture(page)
+        page.mouse.move(*point_on_slider(page, second, share))
+        wait_for_other_picture(page, shown)
+        assert run_number(page) == run + 1
+    page.mouse.up()
+    wait_for_run(page, run + 2)
+    assert run_number(page) == run + 2
+
+
 @pytest.mark.parametrize("name", [MNIST, DIGITS, PLANE, COLOUR])
 def test_the_picture_is_what_torch_decodes(name, page, app_server, checkpoints):
     folder = (checkpoints if name == COLOUR else SHIPPED) / name
