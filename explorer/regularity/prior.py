@@ -136,3 +136,23 @@ def draw_gaussian(
     root = vectors * np.sqrt(np.maximum(variances, 0.0))
     draws: NDArray[np.float64] = mean + generator.standard_normal((n, len(mean))) @ root.T
     return draws.astype(np.float32).astype(np.float64)
+
+
+def fit_noise(noise: NDArray[np.float64], codes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise of N(0, I) on the scale of a model's codes: z = m + S^(1/2) eps, so z ~ N(m, S).
+
+    The symmetric root turns the noise as little as possible, so that the same eps keeps its
+    meaning in every model as far as their scales allow.
+
+    Args:
+        noise: eps, (n, D).
+        codes: samples of the aggregate posterior, (N, D).
+
+    Returns:
+        (n, D).
+    """
+    mean, covariance = fit_gaussian(codes)
+    variances, vectors = np.linalg.eigh(covariance)
+    root = (vectors * np.sqrt(np.maximum(variances, 0.0))) @ vectors.T
+    placed: NDArray[np.float64] = mean + noise @ root
+    return placed

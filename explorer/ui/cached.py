@@ -7,7 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from explorer.images.intake import ModelInput, PreparedImage, prepare_upload
-from explorer.latent.axes import AxisSummary, summarise_axes
+from explorer.latent.axes import AxisSummary, kl_per_axis, summarise_axes
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing
@@ -86,7 +86,7 @@ def encode_upload(model: OpenedModel, data: bytes, name: str) -> EncodedUpload:
     mean, log_var = model.codec.encode(image)
     kl = None
     if log_var is not None:
-        kl = float(0.5 * (mean**2 + np.expm1(log_var) - log_var).sum())
+        kl = float(kl_per_axis(mean, log_var).sum())
     return EncodedUpload(
         prepared=prepared,
         mean=mean[0],

@@ -13,7 +13,7 @@ from explorer.models.checkpoint import REPORT
 from explorer.models.library import Listing, differences, find_pair
 from explorer.models.pictures import held_out_pictures
 from explorer.regularity.measure import AS_BUILT, NO_PRIOR, SCALE_FAIR, Measure
-from explorer.regularity.prior import fit_gaussian
+from explorer.regularity.prior import fit_noise
 from explorer.regularity.report import RegularityReport, load_report
 from explorer.ui import cached
 
@@ -152,11 +152,7 @@ def draw_prior(
     for model in models:
         mine = noise[:, : model.latent_dim]
         if column == SCALE_FAIR:
-            mean, covariance = fit_gaussian(codes_of(model).astype(np.float64))
-            # The symmetric root keeps each axis's noise on its axis, as far as S allows.
-            values, vectors = np.linalg.eigh(covariance)
-            root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-            mine = mean + mine @ root
+            mine = fit_noise(mine, codes_of(model).astype(np.float64))
         drawn.append(mine.astype(np.float32))
     return drawn
 

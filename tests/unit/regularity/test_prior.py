@@ -10,6 +10,7 @@ from explorer.regularity.prior import (
     VARIANCE_FLOOR,
     draw_gaussian,
     fit_gaussian,
+    fit_noise,
     kl_to_standard_normal,
     measure_prior_match,
 )
@@ -97,3 +98,17 @@ def test_the_interval_is_the_spread_between_samples():
         values.append(measure.value)
         spreads.append((measure.high - measure.low) / 3.92)
     assert np.mean(spreads) == pytest.approx(np.std(values), rel=0.3)
+
+
+def test_fitted_noise_has_the_codes_mean_and_covariance():
+    rng = np.random.default_rng(0)
+    codes = rng.standard_normal((500, 3)) @ rng.standard_normal((3, 3)) * 4 + [5, -2, 0]
+    placed = fit_noise(rng.standard_normal((200_000, 3)), codes)
+    np.testing.assert_allclose(placed.mean(0), codes.mean(0), atol=0.1)
+    np.testing.assert_allclose(np.cov(placed.T), np.cov(codes.T), rtol=0.05, atol=0.3)
+
+
+def test_fitted_noise_on_the_priors_own_scale_stays_where_it_was():
+    codes = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]]) * np.sqrt(3 / 4)
+    noise = np.random.default_rng(1).standard_normal((10, 2))
+    np.testing.assert_allclose(fit_noise(noise, codes), noise, atol=1e-12)
