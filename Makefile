@@ -12,6 +12,8 @@ PORT ?=
 TORCH ?=
 PYTHON ?=
 
+MAKEFLAGS += --no-print-directory
+
 bin := .venv/bin
 pythons := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 pip_install := $(bin)/python -m pip install --disable-pip-version-check

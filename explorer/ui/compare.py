@@ -16,6 +16,7 @@ from explorer.regularity.measure import AS_BUILT, NO_PRIOR, SCALE_FAIR, Measure
 from explorer.regularity.prior import fit_noise
 from explorer.regularity.report import RegularityReport, load_report
 from explorer.ui import cached
+from explorer.ui.words import plain
 
 GRID_COLUMNS, GRID_ROWS = 8, 4
 STEPS = 9
@@ -83,7 +84,7 @@ def show_fairness(models: list[OpenedModel]) -> None:
     if found:
         st.error(
             "**Not a fair pair.** Besides the kind these differ, so differences below may come "
-            "from them:\n" + "\n".join(f"- {line}" for line in found)
+            "from them:\n" + "\n".join(f"- {plain(line)}" for line in found)
         )
     elif one.kind == other.kind:
         st.info("Both are of one kind, with the same data, network and settings.")
@@ -101,7 +102,7 @@ def show_maps(models: list[OpenedModel], names: list[str]) -> None:
     st.subheader("Where held-out images lie")
     for side, model, name in zip(st.columns(2), models, names, strict=True):
         with side:
-            st.markdown(f"**{name}**")
+            st.markdown(f"**{plain(name)}**")
             figure = plot_map(
                 model.projection.coordinates,
                 model.encodings.labels,
@@ -174,7 +175,7 @@ def show_samples(models: list[OpenedModel], names: list[str], column: str) -> No
     drawn = draw_prior(models, column, GRID_COLUMNS * GRID_ROWS, seed)
     for side, model, name, latents in zip(st.columns(2), models, names, drawn, strict=True):
         with side:
-            st.markdown(f"**{name}**")
+            st.markdown(f"**{plain(name)}**")
             show_sheet(
                 model.codec.decode(latents),
                 GRID_COLUMNS,
@@ -205,7 +206,7 @@ def show_interpolation(models: list[OpenedModel], names: list[str]) -> None:
         rows = [int(np.flatnonzero(model.encodings.index == end)[0]) for end in ends]
         codes = model.encodings.mean[rows]
         with side:
-            st.markdown(f"**{name}**")
+            st.markdown(f"**{plain(name)}**")
             show_sheet(
                 model.codec.decode(steps(codes[0], codes[1], STEPS)),
                 STEPS,
@@ -242,7 +243,7 @@ def show_measures(pair: list[Listing], names: list[str], column: str) -> None:
         try:
             report = read_report(listing)
         except CheckpointError as error:
-            st.error(f"The report of {listing.name} cannot be used. {error}")
+            st.error(plain(f"The report of {listing.name} cannot be used. {error}"))
             return
         if report is None:
             st.info(

@@ -9,6 +9,7 @@ from explorer.images.sheet import to_picture
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing
 from explorer.ui import cached, state
+from explorer.ui.words import plain
 
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"]
 PICTURE = 116  # pixels a side, of the pictures in a row
@@ -42,7 +43,7 @@ def show_encode(listing: Listing, _listings: list[Listing], /) -> None:
             except UploadError as error:
                 refused.append(str(error))
         for reason in refused:
-            st.error(reason)
+            st.error(plain(reason))
         if not files:
             st.info(
                 "Upload photographs, scans or drawings. Each is fitted to the model's "
@@ -91,7 +92,7 @@ def show_upload(
     """One upload: how it became the model's input, and what the model makes of it."""
     with st.container(border=True):
         heading, action = st.columns([3, 2], vertical_alignment="center")
-        heading.markdown(f"**{number} · {upload.prepared.name}**")
+        heading.markdown(f"**{number} · {plain(upload.prepared.name)}**")
         if action.button(
             "Send to the sliders", key=f"send-{number}", icon=":material/tune:", width="stretch"
         ):
@@ -121,7 +122,7 @@ def show_picture(picture: NDArray[np.uint8], title: str, text: str) -> None:
     with st.container(width=PICTURE + 8):
         st.image(image, width=size[0])
         st.markdown(f"**{title}**")
-        st.caption(text)
+        st.caption(plain(text))
 
 
 def describe_cost(model: OpenedModel, upload: cached.EncodedUpload) -> str:

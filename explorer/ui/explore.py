@@ -16,6 +16,7 @@ from explorer.models.library import Listing
 from explorer.plots.palette import class_colours
 from explorer.ui import cached, state
 from explorer.ui.lab import LabAxis, LabRequest, SettledCode, settled_code, show_lab
+from explorer.ui.words import plain
 
 KEY = "lab"
 
@@ -110,7 +111,7 @@ def show_code(model: OpenedModel, listing: Listing, latents: Sequence[float]) ->
     labels = model.encodings.labels
     which = f"image {model.encodings.index[row]}"
     if labels is not None:
-        which += f", class {model.config.data.classes[labels[row]]}"
+        which += f", class {plain(model.config.data.classes[labels[row]])}"
     radius = float(np.linalg.norm(code))
     left, right = st.columns([3, 2], vertical_alignment="center")
     left.markdown(

@@ -9,6 +9,7 @@ from explorer.live.hub import shared_hub
 from explorer.models.checkpoint import held_out_loss
 from explorer.models.library import Listing, checkpoint_folders, list_checkpoints
 from explorer.ui import cached, state
+from explorer.ui.words import plain
 
 ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from the network
 FIRST_CHOICE = "mnist-vae-16"
@@ -72,7 +73,7 @@ def watch_for_checkpoints(known: tuple[tuple[str, object], ...]) -> None:
     if present != known:
         fresh = sorted({name for name, _ in present} - {name for name, _ in known})
         for name in fresh:
-            st.toast(f"New checkpoint: {name}. Pick it in the list of models.")
+            st.toast(f"New checkpoint: {plain(name)}. Pick it in the list of models.")
         st.rerun()
 
 
@@ -91,7 +92,7 @@ def show_page(name: str, listing: Listing | None, listings: list[Listing]) -> No
         )
         return
     if listing.config is None:
-        st.error(f"**{listing.name}** cannot be used. {listing.error}")
+        st.error(f"**{plain(listing.name)}** cannot be used. {plain(listing.error or '')}")
         st.caption("The other models work: pick one above.")
         return
     # Imported here: what one page needs is not loaded before another page's first paint.
@@ -104,7 +105,7 @@ def show_page(name: str, listing: Listing | None, listings: list[Listing]) -> No
     try:
         show(listing, listings)
     except ExplorerError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
 
 
 def make_pages(listing: Listing | None, listings: list[Listing]) -> dict[str, st.Page]:
