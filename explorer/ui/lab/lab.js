@@ -18,6 +18,7 @@ class Lab {
     this.find = (selector) => root.querySelector(selector);
     this.picture = this.find(".lab-picture");
     this.latents = new Float32Array(0);
+    this.pressed = new Set();    // axes whose sliders are held
     this.frames = 0;
     this.link = new Link({
       onState: (phase, text) => this.showState(phase, text),
@@ -68,6 +69,7 @@ class Lab {
     this.link.disconnect();
     this.history = [];
     this.future = [];
+    this.pressed.clear();
     this.map.clear(data);
     const [height, width] = data.shape;
     this.picture.style.aspectRatio = `${width} / ${height}`;
@@ -119,7 +121,6 @@ class Lab {
   }
 
   bind(row, input, axis) {
-    let pressed = false;
     const move = (value) => {
       if (value === this.latents[axis.index]) return;
       this.latents[axis.index] = value;
@@ -127,11 +128,11 @@ class Lab {
       this.link.decode(this.latents.slice());
     };
     input.addEventListener("input", () => move(Math.fround(Number(input.value))));
-    input.addEventListener("pointerdown", () => { pressed = true; });
+    input.addEventListener("pointerdown", () => { this.pressed.add(axis.index); });
     // A range input speaks once a screen frame; the pointer itself speaks earlier.
     if ("onpointerrawupdate" in window) {
       input.addEventListener("pointerrawupdate", (event) => {
-        if (!pressed || !(event.buttons & 1)) return;
+        if (!this.pressed.has(axis.index) || !(event.buttons & 1)) return;
         const box = input.getBoundingClientRect();
         const share = (event.clientX - box.left - THUMB / 2) / (box.width - THUMB);
         const value = axis.low + Math.min(1, Math.max(0, share)) * (axis.high - axis.low);
@@ -139,10 +140,14 @@ class Lab {
         move(Math.fround(value));
       });
     }
-    const release = () => { if (pressed) { pressed = false; this.settle(); } };
+    const release = () => { if (this.pressed.delete(axis.index)) this.settle(); };
     input.addEventListener("pointerup", release);
     input.addEventListener("pointercancel", release);
-    input.addEventListener("change", () => { if (!pressed) this.settleSoon(); });
+    // The browser's own last word, which some of them say instead of pointerup.
+    input.addEventListener("change", () => {
+      if (this.pressed.has(axis.index)) release();
+      else this.settleSoon();
+    });
     row.addEventListener("dblclick", () => this.reset(axis));
     input.addEventListener("keydown", (event) => {
       const step = (axis.high - axis.low) / (event.shiftKey ? 400 : 80);
@@ -194,6 +199,8 @@ class Lab {
 
   settle(options = {}) {
     clearTimeout(this.settleTimer);
+    // A drag goes on: its own end settles, so that nothing runs while it lasts.
+    if (this.pressed.size) return;
     if (this.latents.every((value, axis) => value === this.settled[axis])) return;
     if (!options.replay) {
       this.history.push(this.settled);
