@@ -24,6 +24,7 @@ DECODE, PICTURE = 1, 2
 REAL = 1
 HEADER = struct.Struct("<BBHI")
 PLACE = struct.Struct("<ff")
+LARGEST_LATENT = 1e6  # far beyond any code, and far below where a decoder overflows
 LARGEST_REQUEST = HEADER.size + 4 * 512  # bytes: the largest latent_dim's code
 
 
@@ -86,6 +87,8 @@ def read_request(message: bytes, *, tag: int, latent_dim: int, rows: int) -> Req
     latents = np.frombuffer(message, np.dtype("<f4"), offset=HEADER.size).astype(np.float32)
     if not np.isfinite(latents).all():
         raise ProtocolError("The code holds values that are not finite.")
+    if np.abs(latents).max() > LARGEST_LATENT:
+        raise ProtocolError(f"The code holds values beyond {LARGEST_LATENT:,.0f}.")
     return Request(kind, sequence, latents=latents)
 
 

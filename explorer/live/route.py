@@ -105,7 +105,12 @@ def is_same_origin(websocket: WebSocket) -> bool:
     Browsers always send Origin with a WebSocket; a request without one is no page of ours.
     """
     origin, host = websocket.headers.get("origin"), websocket.headers.get("host")
-    return bool(origin and host) and urlsplit(origin or "").netloc == host
+    if not origin or not host:
+        return False
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:  # no address at all
+        return False
 
 
 async def serve_decoder(websocket: WebSocket) -> None:

@@ -50,6 +50,7 @@ def test_a_row_comes_through():
         (frame(payload=bytes(LARGEST_REQUEST)), "at most 2056 are read"),
         (frame(payload=code(1, np.nan, 3)), "not finite"),
         (frame(payload=code(1, np.inf, 3)), "not finite"),
+        (frame(payload=code(1, -3e38, 3)), "beyond 1,000,000"),
         (frame(kind=9), "kind is 9"),
         (frame(payload=code(1, 2, 3), tag=TAG + 1), "another model"),
         (frame(PICTURE, (10).to_bytes(4, "little")), "no encoding 10; the model has 10"),

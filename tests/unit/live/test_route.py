@@ -105,7 +105,7 @@ def test_a_points_picture_is_a_reconstruction_where_the_images_are_not_at_hand(h
     assert pixels == model.codec.decode_pixels(model.encodings.mean[3:4])[0].tobytes()
 
 
-@pytest.mark.parametrize("origin", [None, "http://evil.example", "null"])
+@pytest.mark.parametrize("origin", [None, "http://evil.example", "null", "http://[", ""])
 def test_a_page_from_elsewhere_is_turned_away(host, token, origin):
     with pytest.raises(InvalidStatus, match="403"):
         dial(host, token, origin=origin)
