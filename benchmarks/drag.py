@@ -10,7 +10,7 @@ release of the mouse button count.
 
 Pointer-to-pixels: from the timestamp that the browser gives a pointer event (`Event.timeStamp`) to
 the first animation frame that shows its answer or that of a later event. Which event a picture
-answers is found from the pixels alone: with every event the slider's value is kept, after the run
+answers is found from the pixels alone: with every event the slider's value is kept; after the run
 all these codes are decoded, and each painted picture belongs to the event, not earlier than that of
 the picture before, whose decoded image it equals. An animation frame's callback runs just before
 the frame is drawn, so the screen itself is up to one frame later, for both alike. The plain app
@@ -68,7 +68,7 @@ st.image(codec.decode_pixels(latents[None])[0].squeeze(), width=240)
 """
 
 # Runs in the page: keeps every pointer event, and every animation frame that shows another picture.
-RECORD = """([picture, input]) => {
+RECORD = """([picture, axis]) => {
   const scratch = document.createElement('canvas');
   const context = scratch.getContext('2d', { willReadFrequently: true });
   const record = window.record = { events: [], frames: [], released: null, on: true };
@@ -94,8 +94,8 @@ RECORD = """([picture, input]) => {
   requestAnimationFrame(look);
   window.addEventListener('pointerrawupdate', (event) => {
     if (!record.on || !(event.buttons & 1)) return;
-    const slider = input && document.querySelector(input);
-    record.events.push([event.timeStamp, slider ? Number(slider.value) : 0]);
+    const latents = document.querySelector('.lab')?.lab.latents;
+    record.events.push([event.timeStamp, latents ? latents[axis] : 0]);
   });
   window.addEventListener('pointerup', (event) => { record.released = event.timeStamp; }, true);
 }"""
@@ -251,7 +251,7 @@ async def record_drag(
     box: dict[str, float],
     seconds: float,
     *,
-    watch: Sequence[str | None],
+    watch: tuple[str, int | None],
     settle: Settle,
 ) -> dict[str, Any]:
     """Drag once to warm up and once for the record.
@@ -260,7 +260,7 @@ async def record_drag(
         page: the page, idle.
         box: the slider's place on it.
         seconds: length of the drag.
-        watch: selectors of the picture and of the slider's input, or None for the latter.
+        watch: selector of the picture, and the latent axis; None where the page has no lab.
         settle: releases the button and waits until the page has followed.
 
     Returns:
@@ -315,7 +315,7 @@ async def drag_lab(browser: Browser, url: str, axis: Axis, seconds: float) -> Dr
         page,
         await box_of(page, slider),
         seconds,
-        watch=[".lab-picture", slider],
+        watch=(".lab-picture", axis.index),
         settle=settle,
     )
     await page.close()
@@ -347,7 +347,7 @@ async def drag_plain(browser: Browser, url: str, seconds: float) -> Drag:
         await page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
 
     box = await box_of(page, "[data-testid=stSlider] [role=group]")
-    record = await record_drag(page, box, seconds, watch=[picture, None], settle=settle)
+    record = await record_drag(page, box, seconds, watch=(picture, None), settle=settle)
     await page.close()
     return evaluate(record, None)
 
@@ -390,6 +390,12 @@ def median(drags: Sequence[Drag], figure: str) -> float:
     return statistics.median(found) if found else math.nan
 
 
+def spread(drags: Sequence[Drag]) -> str:
+    """The lowest and the highest rate."""
+    rates = [drag.images_per_second for drag in drags]
+    return f"{min(rates):.1f} to {max(rates):.1f}"
+
+
 def main() -> None:
     """Measure, print and save."""
     parser = argparse.ArgumentParser(description="Time a slider drag.")
@@ -402,13 +408,21 @@ def main() -> None:
     ours, plain = asyncio.run(measure(axis, flags.seconds, flags.repeats))
     figures = ("images_per_second", "p50", "p95", "after_release", "events")
     rows = [
-        [name, *(f"{median(drags, figure):.1f}" for figure in figures)]
+        [name, *(f"{median(drags, figure):.1f}" for figure in figures), spread(drags)]
         for name, drags in (("Latent Explorer", ours), ("st.slider + st.image", plain))
     ]
     print_table(
         f"Dragging z{axis.index + 1} of {axis.folder.name} for {flags.seconds:g} s, "
         f"median of {flags.repeats}",
-        ["", "images/s", "p50 ms", "p95 ms", "after release ms", "pointer events"],
+        [
+            "",
+            "images/s",
+            "p50 ms",
+            "p95 ms",
+            "after release ms",
+            "pointer events",
+            "range of images/s",
+        ],
         rows,
     )
     rate, plain_rate = (median(drags, "images_per_second") for drags in (ours, plain))

@@ -30,7 +30,6 @@ class Link {
     this.inFlight = [];
     socket.onopen = () => {
       this.attempts = 0;
-      this.hooks.onState("live", "Move a slider, or click a point on the map.");
       if (!this.wanted && this.last) this.wanted = this.last;
       this.pump();
     };
@@ -40,6 +39,7 @@ class Link {
 
   disconnect() {
     clearTimeout(this.timer);
+    this.live = false;
     if (!this.socket) return;
     this.socket.onopen = this.socket.onclose = this.socket.onmessage = null;
     this.socket.close();
@@ -48,6 +48,7 @@ class Link {
 
   lost(event) {
     if (this.closed || this.stopped) return;
+    this.live = false;
     if (event.code === BAD_FRAME || event.code === BROKEN_MODEL || event.code === NO_GRANT) {
       this.stopped = true;
       this.hooks.onState("refused", event.reason || "The decoder refused this page: reload it.");
@@ -104,6 +105,11 @@ class Link {
       pixels: new Uint8Array(buffer, HEADER + PLACE),
     };
     if (kind === PICTURE) { this.hooks.onPicture(answer); return; }
+    // Live is what answers: the first picture of a session waits until torch is loaded.
+    if (!this.live) {
+      this.live = true;
+      this.hooks.onState("live", "Move a slider, or click a point on the map.");
+    }
     this.inFlight = this.inFlight.filter((waiting) => waiting > sequence);
     if (sequence > this.drawn) {
       this.drawn = sequence;
