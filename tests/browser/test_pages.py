@@ -12,11 +12,16 @@ from explorer.models.codec import Codec
 from explorer.models.library import SHIPPED
 from tests.browser.lab import (
     PATIENCE,
+    axes,
     expect_no_overflow,
+    expect_status,
     latents,
     open_lab,
+    picture,
+    point_on_slider,
     wait_for_idle,
     wait_for_lab,
+    wait_for_other_picture,
 )
 
 MODEL = "mnist-vae-16"
@@ -109,3 +114,19 @@ def test_a_pair_is_compared_side_by_side(page, app_server):
     page.set_viewport_size({"width": 390, "height": 844})
     wait_for_idle(page)
     expect_no_overflow(page)
+
+
+def test_without_a_live_connection_the_picture_follows_when_let_go(page, app_server):
+    page.route_web_socket("**/explorer-live/**", lambda socket: socket.close())
+    page.goto(app_server.url)
+    expect_status(page, "decoded when you let go")
+    axis = axes(page)[0]
+    for share in (0.9, 0.1):
+        before = picture(page)
+        page.mouse.move(*point_on_slider(page, axis, 0.5))
+        page.mouse.down()
+        page.mouse.move(*point_on_slider(page, axis, share), steps=4)
+        page.mouse.up()
+        shown = wait_for_other_picture(page, before)
+    decoded = Codec.from_folder(SHIPPED / MODEL).decode_pixels(latents(page)[None])[0]
+    assert np.abs(shown[..., :3].astype(int) - decoded.astype(int)).max() <= 1

@@ -73,6 +73,9 @@ class Lab {
     this.map.clear(data);
     const [height, width] = data.shape;
     this.picture.style.aspectRatio = `${width} / ${height}`;
+    if (this.picture.width !== width || this.picture.height !== height) {
+      Object.assign(this.picture, { width, height });
+    }
     this.buildSliders();
     this.find(".lab-hint").textContent = data.hint;
     this.link.drawn = 0;
