@@ -8,16 +8,18 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from explorer.errors import ConfigError, ExplorerError, LatentError
+from explorer.errors import ConfigError, ExplorerError, LatentError, TrainingError
 
 if TYPE_CHECKING:
     from explorer.images.dataset import ImageSet
     from explorer.training.config import TrainConfig
+    from explorer.training.loop import Trainer
 
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
 
@@ -204,11 +206,28 @@ def command_line(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> 
     return shlex.join(words)
 
 
-class Interrupt:
-    """Ctrl-C: the first asks the run to stop, the second ends it."""
+def say(text: str) -> None:
+    """Print a line, above a progress bar too; a reader who has left does not end the training."""
+    from tqdm import tqdm
 
-    def __init__(self) -> None:
+    try:
+        tqdm.write(text, file=sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Interrupt:
+    """Ctrl-C: the first asks the run to stop, a second one ends it.
+
+    Args:
+        answer: said at the first.
+    """
+
+    def __init__(self, answer: str = "") -> None:
         self.asked = False
+        self._answer = answer
+        self._first = 0.0
 
     def __enter__(self) -> "Interrupt":
         self._before = signal.signal(signal.SIGINT, self._on_signal)
@@ -218,8 +237,13 @@ class Interrupt:
         signal.signal(signal.SIGINT, self._before)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self.asked:
+        # Impatient fingers press twice at once, and mean one.
+        if self.asked and time.monotonic() - self._first > 1:
             raise KeyboardInterrupt
+        if not self.asked:
+            self._first = time.monotonic()
+            if self._answer:
+                print(f"\n{self._answer}", file=sys.stderr)
         self.asked = True
 
     def __call__(self) -> bool:
@@ -236,7 +260,9 @@ def train(flags: argparse.Namespace, command: str) -> Path:
     Raises:
         ExplorerError: if the flags, the data or the run do not allow it.
     """
+    from explorer.models.checkpoint import check_replaceable
     from explorer.models.config import NetworkConfig
+    from explorer.storage import check_writable
     from explorer.training.config import TrainConfig
     from explorer.training.run import checkpoint_name
 
@@ -267,6 +293,7 @@ def train(flags: argparse.Namespace, command: str) -> Path:
             f"There is a checkpoint {folder.name} in {folder.parent} already; "
             "give another --name, or --overwrite to replace it."
         )
+    check_replaceable(folder)
 
     from tqdm import tqdm
 
@@ -284,15 +311,17 @@ def train(flags: argparse.Namespace, command: str) -> Path:
     images = load_images(config.data, size=config.size, progress=show_loading)
     for bar in bars.values():
         bar.close()
+    # Now, and not after an hour of training.
+    check_writable(flags.out)
     channels, height, width = images.image_shape
-    print(
+    say(
         f"{Path(images.name).name}: {len(images.train_index):,} training and "
         f"{len(images.held_out_index):,} held-out images of {channels} x {height} x {width}"
     )
-    return fit_and_save(config, images, flags, folder, command)
+    return fit(config, images, flags, folder, command)
 
 
-def fit_and_save(
+def fit(
     config: "TrainConfig", images: "ImageSet", flags: argparse.Namespace, folder: Path, command: str
 ) -> Path:
     """The training itself, with its progress bar, and all that the checkpoint holds.
@@ -303,13 +332,8 @@ def fit_and_save(
     import torch
     from tqdm import tqdm
 
-    from explorer.latent.projection import fit_projection
-    from explorer.models.checkpoint import REPORT
     from explorer.models.objectives import LossTerms
-    from explorer.regularity.report import HeldOut, measure_regularity, save_report
-    from explorer.training.evaluation import encode_held_out
     from explorer.training.loop import Trainer
-    from explorer.training.run import best_codec, save_run
 
     trainer = Trainer(config, images)
     if flags.threads:
@@ -322,8 +346,9 @@ def fit_and_save(
         kl = f" + KL {terms.kl:.2f}" if config.kind == "vae" else ""
         return f"reconstruction {terms.reconstruction_nll:.2f}{kl}"
 
+    diverged: TrainingError | None = None
     with (
-        Interrupt() as stopped,
+        Interrupt("Stopping after this batch; Ctrl-C again ends at once.") as stopped,
         tqdm(
             total=config.epochs * len(images.train_index),
             unit=" images",
@@ -337,21 +362,59 @@ def fit_and_save(
             bar.update(count)
 
         bar.set_description(f"epoch 1/{config.epochs}")
-        for report in trainer.epochs(on_batch, stopped):
-            held_out = report.held_out
-            bar.write(
-                f"epoch {report.epoch:>4}/{config.epochs}  "
-                f"train {report.train.loss:8.2f}  held-out {held_out.loss:8.2f} nats "
-                f"({describe(held_out)}){'  best' if report.best else ''}"
-            )
-            bar.set_description(f"epoch {min(report.epoch + 1, config.epochs)}/{config.epochs}")
+        try:
+            for report in trainer.epochs(on_batch, stopped):
+                held_out = report.held_out
+                say(
+                    f"epoch {report.epoch:>4}/{config.epochs}  "
+                    f"train {report.train.loss:8.2f}  held-out {held_out.loss:8.2f} nats "
+                    f"({describe(held_out)}){'  best' if report.best else ''}"
+                )
+                bar.set_description(f"epoch {min(report.epoch + 1, config.epochs)}/{config.epochs}")
+        except TrainingError as error:
+            diverged = error
     best = trainer.best
     if best is None:
-        raise ExplorerError("Stopped before the first epoch ended: there is nothing to keep yet.")
+        raise diverged or TrainingError(
+            "Stopped before the first epoch ended: there is nothing to keep yet."
+        )
     if stopped():
-        print(f"Stopped; epoch {best.epoch}, the best so far, is kept.")
+        say(f"Stopped; epoch {best.epoch}, the best so far, is kept.")
+    with Interrupt("Saving what was trained, wait; Ctrl-C again loses it."):
+        folder = finish(trainer, folder, command, replace=flags.overwrite)
+    say(f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image.")
+    if diverged is not None:
+        raise TrainingError(f"{diverged} What epoch {best.epoch} had learned is saved.")
+    return folder
 
-    encodings, reconstructions = encode_held_out(best_codec(trainer), config.network, images)
+
+def finish(trainer: "Trainer", folder: Path, command: str, *, replace: bool) -> Path:
+    """Encode, project and measure the held-out images, and save the checkpoint.
+
+    Args:
+        trainer: the training, ended or stopped.
+        folder: where the checkpoint is to go.
+        command: what trains it again.
+        replace: whether one of the same name may be replaced.
+
+    Returns:
+        Where it went: beside the folder, if another one took its name meanwhile.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    from tqdm import tqdm
+
+    from explorer.latent.projection import fit_projection
+    from explorer.models.checkpoint import REPORT
+    from explorer.regularity.report import HeldOut, measure_regularity, save_report
+    from explorer.training.evaluation import encode_held_out
+    from explorer.training.run import best_codec, save_run
+
+    config = trainer.config
+    encodings, reconstructions = encode_held_out(
+        best_codec(trainer), config.network, trainer.images
+    )
     with tqdm(
         total=3,
         desc="fitting the projection",
@@ -376,11 +439,13 @@ def fit_and_save(
             )
         except LatentError as error:
             # Too few images to measure with; the trained model is none the worse.
-            bar.write(f"Not measured: {error}")
+            say(f"Not measured: {error}")
         else:
             more[REPORT] = lambda path: save_report(path, report)
         bar.update()
         bar.set_description_str("saving")
+        if not replace:
+            folder = free_name(folder)
         save_run(
             folder,
             trainer,
@@ -390,8 +455,16 @@ def fit_and_save(
             more=more,
         )
         bar.update()
-    print(f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image.")
     return folder
+
+
+def free_name(folder: Path) -> Path:
+    """The folder, or if it is there by now, the first free one of name-2, name-3 and so on."""
+    number, free = 1, folder
+    while free.exists():
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from explorer.errors import CheckpointError
+from explorer.errors import CheckpointError, ConfigError
 
 
 def _sync(path: Path) -> None:
@@ -61,13 +61,42 @@ def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]
     _sync(target.parent)
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder, if it is not there, and see that files can be written into it.
+
+    Raises:
+        ConfigError: if not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-"):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"Nothing can be written into {folder} ({error.strerror or error}); give another one."
+        ) from error
+
+
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Fill a temporary folder beside `folder` and move it into place.
 
     Args:
         folder: the final name; a folder that stands there is replaced.
         fill: writes files, no subfolders, into the folder it is given.
+
+    Raises:
+        CheckpointError: if the folder cannot be written; what stood there is still there.
     """
+    try:
+        _replace_folder(folder, fill)
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder} cannot be written: {error.strerror or error}; make room or give another "
+            "folder."
+        ) from error
+
+
+def _replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new-"))
     temporary.chmod(0o755)  # mkdtemp makes it private, a checkpoint is not
@@ -181,6 +210,10 @@ def _read_member(
             raise CheckpointError(
                 f"{file}: array {name!r} holds Python objects, which would need pickle and could "
                 "run code; it is not read."
+            )
+        if not dtype.itemsize or not all(type(length) is int and length >= 0 for length in shape):
+            raise CheckpointError(
+                f"{file}: array {name!r} claims the impossible shape {shape} of {dtype}."
             )
         # Python's integers: numpy's would wrap at a claimed 2**40 x 2**40.
         size = dtype.itemsize

@@ -64,7 +64,8 @@ class AxisSummary:
         order: axes, the most informative first.
         low, high: the range worth moving over, low < high.
         typical: the mean code.
-        active: whether Var_x(E[z|x]) > 0.01.
+        active: whether Var_x(E[z|x]) > 0.01 (Burda et al.); for an AE, whose scale is arbitrary,
+            over 0.01 of the largest axis's.
     """
 
     information: NDArray[np.float64]
@@ -97,8 +98,10 @@ def summarise_axes(mean: ArrayLike, log_var: ArrayLike | None, *, seed: int = 0)
     variance_of_means = means.var(axis=0)
     if log_var is None:
         information, unit = variance_of_means, "variance"
+        scale = float(variance_of_means.max())
     else:
         information, unit = kl_per_axis(means, log_var).mean(axis=0), "nats"
+        scale = 1.0
     samples = sample_aggregate_posterior(mean, log_var, seed=seed)
     low, high = _slider_range(samples)
     return AxisSummary(
@@ -108,7 +111,7 @@ def summarise_axes(mean: ArrayLike, log_var: ArrayLike | None, *, seed: int = 0)
         low=low,
         high=high,
         typical=means.mean(axis=0),
-        active=variance_of_means > ACTIVE_VARIANCE,
+        active=variance_of_means > ACTIVE_VARIANCE * scale,
     )
 
 

@@ -1,5 +1,6 @@
 """One worker thread decodes for everybody: newest request wins, and models are batched."""
 
+import logging
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import ExplorerError
+from explorer.errors import CheckpointError, ExplorerError
 from explorer.live.model import OpenedModel
 
 LARGEST_BATCH = 16  # codes a pass
@@ -88,9 +89,14 @@ class Engine:
             try:
                 pixels = model.codec.decode_pixels(latents)
                 places = model.placement.place(latents)
+                answers: list[Decoded | ExplorerError] = [
+                    Decoded(picture.tobytes(), place)
+                    for picture, place in zip(pixels, places, strict=True)
+                ]
             except ExplorerError as error:
-                for job in jobs:
-                    job.deliver(error)
-                continue
-            for job, picture, place in zip(jobs, pixels, places, strict=True):
-                job.deliver(Decoded(picture.tobytes(), place))
+                answers = [error] * len(jobs)
+            except Exception as error:
+                logging.getLogger(__name__).exception("decoding failed")
+                answers = [CheckpointError(f"The model could not decode: {error}")] * len(jobs)
+            for job, answer in zip(jobs, answers, strict=True):
+                job.deliver(answer)

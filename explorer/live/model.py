@@ -55,7 +55,7 @@ class OpenedModel:
         return Placement(
             self.encodings.mean,
             self.projection.coordinates,
-            exact=self.projection.method == "latent plane" and self.latent_dim == 2,
+            exact=self.projection.method == "latent plane" and self.latent_dim <= 2,
         )
 
     @cached_property

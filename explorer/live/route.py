@@ -6,7 +6,7 @@ import time
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.resources import files
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
@@ -83,9 +83,7 @@ async def serve_plotly(_request: HttpRequest) -> Response:
 async def serve_points(request: HttpRequest) -> Response:
     """The map's points, codes and labels as binary arrays (see OpenedModel.points)."""
     hub = shared_hub()
-    granted = hub.granted(
-        request.headers.get(TOKEN_HEADER, ""), unquote(request.path_params["name"])
-    )
+    granted = hub.granted(request.headers.get(TOKEN_HEADER, ""), request.path_params["name"])
     if granted is None:
         return PlainTextResponse("This page's session has ended: reload it.", status_code=403)
     try:
@@ -125,7 +123,7 @@ async def serve_decoder(websocket: WebSocket) -> None:
     offered = websocket.scope.get("subprotocols", [])
     await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
     token = next((word for word in offered if word != SUBPROTOCOL), "")
-    granted = hub.granted(token, unquote(websocket.path_params["name"]))
+    granted = hub.granted(token, websocket.path_params["name"])
     if granted is None:
         await _close(websocket, NO_GRANT, "This page may not drive this model: reload it.")
         return
@@ -214,8 +212,8 @@ class _Connection:
     def _find_picture(self, request: Request) -> None:
         try:
             pixels, real = self._model.picture(request.row)
-        except ExplorerError as error:
-            self._hand_over(PICTURE, error)
+        except (ExplorerError, OSError) as error:
+            self._hand_over(PICTURE, ProtocolError(f"The picture cannot be had: {error}"))
             return
         place = self._model.projection.coordinates[request.row]
         self._hand_over(

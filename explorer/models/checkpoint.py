@@ -4,7 +4,6 @@ Torch is not imported here, so that the app can list and map checkpoints before 
 """
 
 import json
-import math
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +25,8 @@ PROJECTION, HISTORY, CARD, REPORT = "projection.npz", "history.csv", "CARD.md", 
 NEEDED = (WEIGHTS, CONFIG, ENCODINGS, PROJECTION)
 LARGEST_WEIGHTS = 1 << 30  # bytes
 LARGEST_JSON = 1 << 22
-LARGEST_ENCODINGS = 1 << 31
+LARGEST_ENCODINGS = 1 << 29
+LARGEST_INDEX = 1 << 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,23 @@ class Encodings:
     index: NDArray[np.int64]
 
 
+def check_replaceable(folder: Path) -> None:
+    """See that nothing but a checkpoint would be replaced.
+
+    Raises:
+        CheckpointError: if the folder holds anything else, which is not ours to delete.
+    """
+    if not folder.exists():
+        return
+    found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
+    foreign = sorted(found - {*NEEDED, HISTORY, CARD, REPORT})
+    if foreign or CONFIG not in found:
+        raise CheckpointError(
+            f"{folder} is no checkpoint ({'it holds ' + foreign[0] if foreign else 'no ' + CONFIG}"
+            "), so it is not replaced; give another name, or move it away."
+        )
+
+
 def save_checkpoint(
     folder: Path,
     config: CheckpointConfig,
@@ -61,7 +78,11 @@ def save_checkpoint(
         weights: the model's tensors by name, float32.
         encodings: of the held-out images.
         more: a writer for each further file, by the file's name.
+
+    Raises:
+        CheckpointError: if what stands there is no checkpoint, or nothing can be written.
     """
+    check_replaceable(folder)
 
     def fill(target: Path) -> None:
         metadata = {"format": str(FORMAT), "kind": config.kind}
@@ -130,6 +151,16 @@ def read_weights_header(folder: Path, config: CheckpointConfig) -> dict[str, tup
             or holds anything but float32 tensors.
     """
     path = folder / WEIGHTS
+    try:
+        return _read_header(path, config)
+    except OSError as cause:
+        raise CheckpointError(
+            f"{WEIGHTS} of {folder.name} cannot be read: {cause.strerror or cause}."
+        ) from cause
+
+
+def _read_header(path: Path, config: CheckpointConfig) -> dict[str, tuple[int, ...]]:
+    folder = path.parent
     size = path.stat().st_size
     if size > LARGEST_WEIGHTS:
         raise CheckpointError(
@@ -145,13 +176,15 @@ def read_weights_header(folder: Path, config: CheckpointConfig) -> dict[str, tup
             raise CheckpointError(foreign)
         try:
             header = json.loads(file.read(length))
-            metadata = header.pop("__metadata__", {})
+            metadata = dict(header.pop("__metadata__", {}))
             shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
-            ends = [entry["data_offsets"][1] for entry in header.values()]
-            kinds = {entry["dtype"] for entry in header.values()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
+            end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
+            kinds = {str(entry["dtype"]) for entry in header.values()}
+        except (
+            ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError,
+        ) as cause:  # fmt: skip
             raise CheckpointError(foreign) from cause
-    if max(ends, default=0) + 8 + length != size:
+    if end + 8 + length != size:
         raise CheckpointError(foreign)
     if metadata.get("format") != str(FORMAT) or metadata.get("kind") != config.kind:
         raise CheckpointError(
@@ -253,8 +286,10 @@ def load_encodings(folder: Path, config: CheckpointConfig) -> Encodings:
                 f"The labels in {ENCODINGS} of {folder.name} run from {low} to {high}; "
                 f"there are {len(config.data.classes)} classes."
             )
-    if arrays["index"].min() < 0:
-        raise CheckpointError(f"{ENCODINGS} of {folder.name} holds a negative index.")
+    if arrays["index"].min() < 0 or arrays["index"].max() > LARGEST_INDEX:
+        raise CheckpointError(
+            f"{ENCODINGS} of {folder.name} holds an index outside 0 to {LARGEST_INDEX:,}."
+        )
     return Encodings(
         mean=mean.astype(np.float32),
         log_var=arrays["log_var"].astype(np.float32) if "log_var" in arrays else None,
@@ -264,6 +299,9 @@ def load_encodings(folder: Path, config: CheckpointConfig) -> Encodings:
 
 
 def held_out_loss(config: CheckpointConfig) -> float | None:
-    """The held-out negative ELBO of a VAE, the reconstruction NLL of an AE; nats per image."""
-    value = config.metrics.get("held_out_loss")
-    return None if value is None or not math.isfinite(value) else float(value)
+    """The held-out negative ELBO of a VAE, the reconstruction NLL of an AE; nats per image.
+
+    A VAE's is that of beta = 1, whatever it was trained with, so that models can be compared.
+    """
+    value = config.metrics.get("held_out_negative_elbo", config.metrics.get("held_out_loss"))
+    return None if value is None else float(value)

@@ -1,6 +1,6 @@
 """What a model is: its network, its likelihood and the data it was made for; plain values."""
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
@@ -151,8 +151,8 @@ class CheckpointConfig:
             raise CheckpointError(f"image_shape has {len(shape)} entries; it needs [C, H, W].")
         metrics = top.take("metrics", dict)
         for key, value in metrics.items():
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise CheckpointError(f"the metric {key} is {value!r}; it must be a number.")
+            if not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+                raise CheckpointError(f"the metric {key} is {value!r:.80}; it must be a number.")
         try:
             config = cls(
                 name=top.take("name", str),
@@ -189,6 +189,14 @@ class CheckpointConfig:
 T = TypeVar("T")
 
 
+def _check_text(key: str, where: str, text: str) -> None:
+    """JSON can spell half a character, which no page can show and no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as cause:
+        raise CheckpointError(f"{key!r} in {where} is {text!r:.80}, which is no text.") from cause
+
+
 class _Entries:
     """A mapping read entry by entry, which knows what nobody asked for."""
 
@@ -203,13 +211,15 @@ class _Entries:
         # bool is an int to isinstance, and no size or dimension.
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise CheckpointError(
-                f"{key!r} in {self._where} is {value!r}; it must be a {kind.__name__}."
+                f"{key!r} in {self._where} is {value!r:.80}; it must be a {kind.__name__}."
             )
+        if isinstance(value, str):
+            _check_text(key, self._where, value)
         return value
 
     def take_number(self, key: str) -> float:
         value = self._plain.get(key)
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
             self._plain[key] = float(value)
         return self.take(key, float)
 
@@ -217,7 +227,9 @@ class _Entries:
         values = self.take(key, list)
         for value in values:
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise CheckpointError(f"{key!r} in {self._where} holds {value!r}.")
+                raise CheckpointError(f"{key!r} in {self._where} holds {value!r:.80}.")
+            if isinstance(value, str):
+                _check_text(key, self._where, value)
         return values
 
     def done(self) -> None:

@@ -51,25 +51,35 @@ def list_checkpoints(folders: Sequence[Path]) -> list[Listing]:
     for parent in folders:
         if not parent.is_dir():
             continue
-        for folder in sorted(parent.iterdir()):
+        try:
+            folders_here = sorted(parent.iterdir())
+        except OSError:  # a folder that may not be read holds nothing for us
+            continue
+        for folder in folders_here:
+            name = readable_name(folder)
             # A dot marks a folder that is still being written.
-            if not folder.is_dir() or folder.name.startswith(".") or folder.name in found:
+            if not folder.is_dir() or name.startswith(".") or name in found:
                 continue
-            found[folder.name] = _look(folder)
+            found[name] = _look(folder, name)
     return [found[name] for name in sorted(found)]
 
 
-def _look(folder: Path) -> Listing:
+def readable_name(folder: Path) -> str:
+    """The folder's name; bytes that are no UTF-8 become question marks."""
+    return folder.name.encode("utf-8", "replace").decode()
+
+
+def _look(folder: Path, name: str) -> Listing:
     stamp = _stamp(folder)
     try:
         config = load_config(folder)
         read_weights_header(folder, config)
     except CheckpointError as error:
-        return Listing(folder.name, folder, None, str(error), stamp)
+        return Listing(name, folder, None, str(error), stamp)
     except OSError as error:
-        return Listing(folder.name, folder, None, f"{CONFIG} cannot be read: {error}.", stamp)
+        return Listing(name, folder, None, f"{CONFIG} cannot be read: {error}.", stamp)
     # The folder's name wins, so that a copied or renamed checkpoint goes by its new name.
-    return Listing(folder.name, folder, replace(config, name=folder.name), None, stamp)
+    return Listing(name, folder, replace(config, name=name), None, stamp)
 
 
 def _stamp(folder: Path) -> tuple[tuple[int, int], ...]:
@@ -103,6 +113,17 @@ def find_pair(listing: Listing, others: Sequence[Listing]) -> Listing | None:
 def differences(one: CheckpointConfig, other: CheckpointConfig) -> list[str]:
     """What else than the kind differs between two checkpoints, in words; [] for a fair pair."""
     found = []
+    kinds = {one.kind, other.kind}
+    architectures = {one.network.architecture, other.network.architecture}
+    likelihoods = {one.network.likelihood, other.network.likelihood}
+    # What a model has no use for does not tell two of them apart.
+    unused = set()
+    if "ae" in kinds:
+        unused.add("beta")
+    if architectures == {"mlp"}:
+        unused.add("width")
+    if likelihoods == {"bernoulli"}:
+        unused.add("sigma")
     if one.data.fingerprint != other.data.fingerprint:
         found.append(f"data: {one.data.name} against {other.data.name}")
     for part, left, right in (
@@ -110,8 +131,7 @@ def differences(one: CheckpointConfig, other: CheckpointConfig) -> list[str]:
         ("training", dict(one.training), dict(other.training)),
     ):
         for key in sorted(set(left) | set(right)):
-            # The weight of the KL means nothing to an AE.
-            if key == "beta":
+            if key in unused:
                 continue
             if left.get(key) != right.get(key):
                 found.append(f"{part} {key}: {left.get(key)} against {right.get(key)}")

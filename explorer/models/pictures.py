@@ -1,6 +1,7 @@
 """The real images behind a checkpoint's encodings, where they are at hand."""
 
 import threading
+import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,12 @@ from explorer.images.dataset import ImageSet
 from explorer.images.registry import DATA_SETS, load_images
 from explorer.models.config import DataConfig
 
+ASK_AGAIN = 30.0  # seconds after which images that were not at hand are looked for again
+MOST_KEPT = 3  # sets in memory
+
 _lock = threading.Lock()
-_loaded: dict[tuple[str, str], ImageSet | None] = {}
+_loaded: dict[tuple[str, str], ImageSet] = {}
+_missed: dict[tuple[str, str], float] = {}
 
 
 def images_at_hand(data: DataConfig) -> ImageSet | None:
@@ -28,9 +33,19 @@ def images_at_hand(data: DataConfig) -> ImageSet | None:
     """
     key = (data.name, data.fingerprint)
     with _lock:
-        if key not in _loaded:
-            _loaded[key] = _load(data)
-        return _loaded[key]
+        if key in _loaded:
+            _loaded[key] = _loaded.pop(key)
+            return _loaded[key]
+        if time.monotonic() - _missed.get(key, -ASK_AGAIN) < ASK_AGAIN:
+            return None
+        images = _load(data)
+        if images is None:
+            _missed[key] = time.monotonic()
+            return None
+        _loaded[key] = images
+        while len(_loaded) > MOST_KEPT:
+            del _loaded[next(iter(_loaded))]
+        return images
 
 
 def _load(data: DataConfig) -> ImageSet | None:
@@ -40,12 +55,6 @@ def _load(data: DataConfig) -> ImageSet | None:
     except (DataError, OSError):
         return None
     return images if images.fingerprint == data.fingerprint else None
-
-
-def forget_images() -> None:
-    """Look again at the next call, after data has come to hand."""
-    with _lock:
-        _loaded.clear()
 
 
 def held_out_pictures(data: DataConfig, index: NDArray[np.int64]) -> NDArray[np.uint8] | None:

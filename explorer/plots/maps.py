@@ -1,5 +1,7 @@
 """Maps of codes: a projection, or the latent plane itself."""
 
+import html
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +14,7 @@ from explorer.plots.palette import class_colours
 CLEAR = "rgba(0,0,0,0)"
 FAINT = "rgba(128,128,128,0.25)"
 MARK = "#d0206f"  # stands out from every class colour, on light and dark
+OFF_AXIS = math.tau / 16  # radians
 PRIOR_RADII = (1, 2, 3)
 
 
@@ -58,7 +61,7 @@ def plot_map(
                 x=coordinates[rows, 0],
                 y=coordinates[rows, 1],
                 mode="markers",
-                name=name,
+                name=html.escape(name),  # Plotly reads a little HTML in names
                 hoverinfo="name",
                 showlegend=legend and labels is not None,
                 marker={"size": size, "color": colour, "opacity": 0.75},
@@ -77,14 +80,15 @@ def plot_map(
             x=float(place[0]),
             y=float(place[1]),
             text=f"<b>{number}</b>",
-            hovertext=marked_names[number - 1] if marked_names else None,
+            hovertext=html.escape(marked_names[number - 1]) if marked_names else None,
             showarrow=True,
             arrowhead=6,
             arrowsize=1.2,
             arrowwidth=1.5,
             arrowcolor=MARK,
-            ax=22,
-            ay=-26,
+            # Round the clock, so that uploads at one place keep their numbers apart.
+            ax=34 * math.cos(OFF_AXIS + number * math.tau / 8),
+            ay=-34 * math.sin(OFF_AXIS + number * math.tau / 8),
             bgcolor=MARK,
             bordercolor="white",
             borderpad=4,

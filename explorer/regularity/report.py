@@ -255,6 +255,8 @@ def _read_measure(entry: object) -> Measure:
         if field.type is str:
             if not isinstance(value, str):
                 raise CheckpointError(f"{what}: {field.name!r} must be text; it is {value!r:.80}.")
+            if value != value.encode("utf-8", "replace").decode():
+                raise CheckpointError(f"{what}: {field.name!r} is {value!r:.80}, which is no text.")
             values[field.name] = value
         elif field.type is int:
             values[field.name] = _whole(what, field.name, value)
@@ -287,6 +289,6 @@ def _check_names(what: str, entry: dict[str, Any], expected: set[str]) -> None:
 
 
 def _whole(what: str, name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
         raise CheckpointError(f"{what}: {name!r} must be a whole number; it is {value!r:.80}.")
     return value

@@ -2,6 +2,7 @@
 
 import csv
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +10,14 @@ from pathlib import Path
 from explorer import __version__
 from explorer.latent.axes import summarise_axes
 from explorer.latent.projection import Projection, save_projection
-from explorer.models.checkpoint import CARD, HISTORY, PROJECTION, Encodings, save_checkpoint
+from explorer.models.checkpoint import (
+    CARD,
+    HISTORY,
+    PROJECTION,
+    Encodings,
+    held_out_loss,
+    save_checkpoint,
+)
 from explorer.models.codec import Codec
 from explorer.models.config import CheckpointConfig, DataConfig
 from explorer.training.config import TrainConfig
@@ -23,7 +31,10 @@ def checkpoint_name(config: TrainConfig) -> str:
     """The name given, or one made of data, kind and latent_dim."""
     if config.name:
         return config.name
-    return f"{Path(config.data).stem or 'images'}-{config.kind}-{config.network.latent_dim}"
+    path = Path(config.data)
+    source = path.stem if path.suffix == ".npz" else path.resolve().name
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-._") or "images"
+    return f"{readable[:60]}-{config.kind}-{config.network.latent_dim}"
 
 
 def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
@@ -110,6 +121,8 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
     if config.kind == "vae":
         objective += f" + {training['beta']:g} KL"
     loss = "negative ELBO" if config.kind == "vae" else "reconstruction NLL"
+    value = held_out_loss(config)
+    weighed = " (reconstruction NLL + 1 KL)" if training["beta"] != 1 else ""
     lines = [
         f"# {config.name}",
         "",
@@ -120,9 +133,9 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
         f"- Objective: {objective}, Adam {training['learning_rate']:g}, "
         f"batches of {training['batch_size']}, {training['epochs_run']} epochs, "
         f"seed {training['seed']}.",
-        f"- Held-out {loss}: {config.metrics['held_out_loss']:.2f} nats per image over "
+        f"- Held-out {loss}{weighed}: {value:.2f} nats per image over "
         f"{training['held_out_images']:,} images, one posterior draw each. The weights are those "
-        f"of epoch {config.metrics['best_epoch']}, the best by this very figure.",
+        f"of epoch {config.metrics['best_epoch']}, the best by the held-out objective.",
         "",
         "Train it again:",
         "",

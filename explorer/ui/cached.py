@@ -6,11 +6,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from explorer.errors import CheckpointError
 from explorer.images.intake import ModelInput, PreparedImage, prepare_upload
 from explorer.latent.axes import AxisSummary, kl_per_axis, summarise_axes
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
+from explorer.models.checkpoint import REPORT
 from explorer.models.library import Listing
+from explorer.regularity.report import RegularityReport, load_report
 
 
 def _revoke(token: str) -> None:
@@ -61,7 +64,8 @@ class EncodedUpload:
     place: NDArray[np.float32]
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+# Of the session: what a user uploads does not outlive it.
+@st.cache_data(scope="session", max_entries=64, show_spinner=False)
 def prepared_upload(
     data: bytes, name: str, image_shape: tuple[int, int, int], background: float
 ) -> PreparedImage:
@@ -71,6 +75,26 @@ def prepared_upload(
         UploadError: if it cannot be used.
     """
     return prepare_upload(data, name, ModelInput(image_shape, background))
+
+
+def report_of(listing: Listing) -> RegularityReport | None:
+    """The checkpoint's measured report, or None where it has none.
+
+    Raises:
+        CheckpointError: if it cannot be used.
+    """
+    path = listing.folder / REPORT
+    return load_report(path) if path.is_file() else None
+
+
+def held_out_reconstruction(listing: Listing) -> float | None:
+    """Mean reconstruction NLL of the held-out images at their mean codes, nats, if measured."""
+    try:
+        report = report_of(listing)
+    except CheckpointError:
+        return None
+    measures = report.measures if report is not None else ()
+    return next((one.value for one in measures if one.key == "reconstruction_nll"), None)
 
 
 def encode_upload(model: OpenedModel, data: bytes, name: str) -> EncodedUpload:

@@ -1,5 +1,7 @@
 """Compare: two checkpoints side by side, the same z in both, and what was measured."""
 
+from functools import reduce
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -9,12 +11,11 @@ from explorer.images.sheet import tile
 from explorer.latent.axes import sample_aggregate_posterior
 from explorer.latent.interpolation import lerp, slerp
 from explorer.live.model import OpenedModel
-from explorer.models.checkpoint import REPORT
 from explorer.models.library import Listing, differences, find_pair
 from explorer.models.pictures import held_out_pictures
 from explorer.regularity.measure import AS_BUILT, NO_PRIOR, SCALE_FAIR, Measure
 from explorer.regularity.prior import fit_noise
-from explorer.regularity.report import RegularityReport, load_report
+from explorer.regularity.report import FEWEST_IMAGES, RegularityReport
 from explorer.ui import cached
 from explorer.ui.words import plain
 
@@ -89,9 +90,11 @@ def show_fairness(models: list[OpenedModel]) -> None:
     elif one.kind == other.kind:
         st.info("Both are of one kind, with the same data, network and settings.")
     else:
+        weights = {model.config.training.get("beta") for model in models} - {1.0, None}
+        weighed = "" if not weights else f" The VAE was trained with beta = {weights.pop():g}."
         st.caption(
             f"A fair pair, {one.kind.upper()} and {other.kind.upper()}: the same data, network, "
-            "epochs, batches and seed; the kind alone differs."
+            f"epochs, batches and seed; the kind alone differs.{weighed}"
         )
 
 
@@ -199,7 +202,10 @@ def show_interpolation(models: list[OpenedModel], names: list[str]) -> None:
     if action.button("Two others", icon=":material/shuffle:", key="two-others", width="stretch"):
         seed += 1
         st.session_state["compare-ends"] = seed
-    ends = pick_ends(models[0], seed)
+    ends = pick_ends(models, seed)
+    if ends is None:
+        st.info("The two models share fewer than two held-out images.")
+        return
     images = held_out_pictures(models[0].config.data, ends)
     steps = {"lerp": lerp, "slerp": slerp}[path]
     for side, model, name in zip(st.columns(2), models, names, strict=True):
@@ -217,22 +223,25 @@ def show_interpolation(models: list[OpenedModel], names: list[str]) -> None:
             show_sheet(images, 2, "The two held-out images themselves")
 
 
-def pick_ends(model: OpenedModel, seed: int) -> NDArray[np.int64]:
-    """Two held-out images of different classes, by their index in the data set."""
+def pick_ends(models: list[OpenedModel], seed: int) -> NDArray[np.int64] | None:
+    """Two images that every model held out, of different classes where there are any.
+
+    Returns:
+        Their places in the data set, (2,); None if there are no two.
+    """
+    shared = reduce(np.intersect1d, (model.encodings.index for model in models))
+    if len(shared) < 2:
+        return None
     generator = np.random.default_rng(seed)
-    labels, index = model.encodings.labels, model.encodings.index
-    first = int(generator.integers(len(index)))
-    others = np.arange(len(index)) != first
-    if labels is not None and (labels != labels[first]).any():
-        others = labels != labels[first]
-    second = int(generator.choice(np.flatnonzero(others)))
-    return index[[first, second]]
-
-
-def read_report(listing: Listing) -> RegularityReport | None:
-    """The checkpoint's measured report, or None where it has none."""
-    path = listing.folder / REPORT
-    return load_report(path) if path.is_file() else None
+    first = generator.choice(shared)
+    others = shared[shared != first]
+    encodings = models[0].encodings
+    if encodings.labels is not None:
+        # In the order of `index`, whatever that order is.
+        classes = dict(zip(encodings.index.tolist(), encodings.labels.tolist(), strict=True))
+        unlike = [other for other in others.tolist() if classes[other] != classes[int(first)]]
+        others = np.array(unlike or others.tolist())
+    return np.array([first, generator.choice(others)])
 
 
 def show_measures(pair: list[Listing], names: list[str], column: str) -> None:
@@ -241,14 +250,14 @@ def show_measures(pair: list[Listing], names: list[str], column: str) -> None:
     reports: list[RegularityReport] = []
     for listing in pair:
         try:
-            report = read_report(listing)
+            report = cached.report_of(listing)
         except CheckpointError as error:
             st.error(plain(f"The report of {listing.name} cannot be used. {error}"))
             return
         if report is None:
             st.info(
-                f"{listing.name} has no measured report ({REPORT}); train it again and "
-                "train_vae.py measures it."
+                f"{plain(listing.name)} has no measured report. train_vae.py measures what it "
+                f"trains, given at least {FEWEST_IMAGES} held-out images and two more than latents."
             )
             return
         reports.append(report)

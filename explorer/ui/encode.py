@@ -50,7 +50,7 @@ def show_encode(listing: Listing, _listings: list[Listing], /) -> None:
                 f"{describe_input(model)} input, step by step before your eyes, then encoded."
             )
         for number, upload in enumerate(encoded, start=1):
-            show_upload(model, listing, upload, number)
+            show_upload(listing, upload, number)
     with right:
         show_map(model, encoded)
 
@@ -79,16 +79,14 @@ def show_map(model: OpenedModel, encoded: list[cached.EncodedUpload]) -> None:
         st.caption(
             "The numbers mark the uploads: "
             + (
-                "at their codes, exactly; this is the latent plane."
+                "at their codes, exactly; this is the latent space itself."
                 if model.placement.exact
                 else "placed approximately, from the nearest held-out codes."
             )
         )
 
 
-def show_upload(
-    model: OpenedModel, listing: Listing, upload: cached.EncodedUpload, number: int
-) -> None:
+def show_upload(listing: Listing, upload: cached.EncodedUpload, number: int) -> None:
     """One upload: how it became the model's input, and what the model makes of it."""
     with st.container(border=True):
         heading, action = st.columns([3, 2], vertical_alignment="center")
@@ -102,7 +100,7 @@ def show_upload(
             for step in upload.prepared.steps:
                 show_picture(step.picture, step.title, step.detail)
             show_picture(
-                to_picture(upload.reconstruction), "Reconstruction", describe_cost(model, upload)
+                to_picture(upload.reconstruction), "Reconstruction", describe_cost(listing, upload)
             )
         with st.expander("Code"):
             unit = " ± exp(log_var / 2)" if upload.log_var is not None else ""
@@ -125,14 +123,14 @@ def show_picture(picture: NDArray[np.uint8], title: str, text: str) -> None:
         st.caption(plain(text))
 
 
-def describe_cost(model: OpenedModel, upload: cached.EncodedUpload) -> str:
-    """What reconstruction and code cost, in nats."""
-    text = f"{upload.reconstruction_nll:.1f} nats"
+def describe_cost(listing: Listing, upload: cached.EncodedUpload) -> str:
+    """What reconstruction and code cost, in nats, beside the held-out images' like figure."""
+    text = f"{upload.reconstruction_nll:.1f} nats at the mean code"
     if upload.kl is not None:
         text += f", and {upload.kl:.1f} nats of KL"
-    loss = model.config.metrics.get("held_out_reconstruction_nll")
-    if loss is not None:
-        text += f". Held-out images: {loss:.1f} on average"
+    usual = cached.held_out_reconstruction(listing)
+    if usual is not None:
+        text += f". Held-out images reconstruct at {usual:.1f} on average"
     return text + "."
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,14 +26,18 @@ def map_note(model: OpenedModel) -> str:
     """What the map is, in a sentence."""
     count = len(model.encodings.mean)
     if model.projection.method == "latent plane":
+        what = "plane" if model.latent_dim == 2 else "axis"
         return (
-            f"The latent plane itself: {count:,} held-out images at their codes. "
+            f"The latent {what} itself: {count:,} held-out images at their codes. "
             "Click a point to put its code into the sliders."
         )
-    name = {"umap": "A UMAP"}.get(model.projection.method, f"The {model.projection.method}")
+    about = f"{count:,} held-out images from {model.latent_dim} latents"
+    if model.projection.method == "umap":
+        what = f"A UMAP projection of {about}: near points are alike, far distances say little."
+    else:
+        what = f"The first two {model.projection.method} of {about}."
     return (
-        f"{name} projection of {count:,} held-out images from {model.latent_dim} latents: near "
-        "points are alike, far distances say little. The ring of the sliders' code is placed "
+        f"{what} The ring of the sliders' code is placed "
         "approximately, from its nearest codes. Click a point to put its code into the sliders."
     )
 
@@ -163,6 +168,9 @@ def show_explore(listing: Listing, _listings: list[Listing], /) -> None:
     settled = settled_of(model, listing)
     if settled is not None:
         state.remember_settled(settled.id, listing.name, model.tag, settled.latents)
+    if "torch" in sys.modules:
+        # Told here in full; the live route has room for a few words only.
+        _ = model.codec
     request = lab_request(model, listing)
     show_lab(request, key=KEY)
     show_code(model, listing, state.current_code(listing.name, model.tag) or request.start)

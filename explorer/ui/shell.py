@@ -26,7 +26,7 @@ def describe(listing: Listing) -> str:
         listing.name,
         Path(config.data.name).name,
         config.kind.upper(),
-        f"{config.network.latent_dim} latents",
+        f"{config.network.latent_dim} latent{'s' if config.network.latent_dim > 1 else ''}",
     ]
     if loss is not None:
         parts.append(f"{loss:.1f} nats held out")
@@ -52,8 +52,12 @@ def allow_models(listings: list[Listing]) -> None:
 def pick_model(listings: list[Listing]) -> Listing:
     """The picker above every page."""
     by_name = {listing.name: listing for listing in listings}
-    if st.session_state.get("model") not in by_name:
-        st.session_state["model"] = first_choice(listings)
+    # The widget forgets its value when another page is opened by code; this one does not.
+    wanted = state.wanted_model()
+    picked = st.session_state.get("model")
+    stands_in = wanted is not None and picked == state.stand_in()
+    if picked not in by_name or (stands_in and wanted in by_name):
+        st.session_state["model"] = wanted if wanted in by_name else first_choice(listings)
     chosen = st.selectbox(
         "Model",
         list(by_name),
@@ -63,6 +67,14 @@ def pick_model(listings: list[Listing]) -> Listing:
         help="A checkpoint in pretrained/: name, data, kind, latents, held-out loss. "
         "train_vae.py adds more, which appear here by themselves.",
     )
+    if wanted is not None and wanted not in by_name and chosen == first_choice(listings):
+        st.warning(
+            f"**{plain(wanted)}** is no longer there: deleted, moved or just being written. "
+            "It comes back by itself when its folder does; until then this is another model."
+        )
+        state.want_model(wanted, stand_in=chosen)
+    else:
+        state.want_model(chosen)
     return by_name[chosen]
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 _PAGES, _RUN, _PUSHED = "explorer.pages", "explorer.run", "explorer.pushed"
+_WANTED, _STAND_IN = "explorer.wanted", "explorer.stand_in"
 _SETTLED, _LAST_SETTLED = "explorer.settled", "explorer.last_settled"
 
 
@@ -34,6 +35,24 @@ def count_run() -> int:
 def current_run() -> int:
     """Number of the run under way."""
     return int(st.session_state.get(_RUN, 0))
+
+
+def want_model(name: str, stand_in: str | None = None) -> None:
+    """Keep which checkpoint the user picked, and which one is shown in its place, if one is."""
+    st.session_state[_WANTED] = name
+    st.session_state[_STAND_IN] = stand_in
+
+
+def wanted_model() -> str | None:
+    """The checkpoint that the user picked last."""
+    name: str | None = st.session_state.get(_WANTED)
+    return name
+
+
+def stand_in() -> str | None:
+    """The checkpoint shown in the place of one that is gone."""
+    name: str | None = st.session_state.get(_STAND_IN)
+    return name
 
 
 def push_code(name: str, latents: NDArray[np.float32]) -> None:

@@ -1,6 +1,7 @@
 """The pages in Streamlit's own test harness, with real small checkpoints."""
 
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def run(page, model="bars-vae"):
 
 
 def texts(elements):
-    """What a reader sees of these: Markdown's escapes are not part of it."""
-    return " ".join(element.value for element in elements).replace("\\", "")
+    """What a reader sees of these: Markdown's own signs are not part of it."""
+    return " ".join(element.value for element in elements).replace("\\", "").replace("**", "")
 
 
 def test_the_app_opens_on_explore(own):
@@ -199,3 +200,34 @@ def test_without_a_report_the_page_says_what_to_do(own):
 def test_a_lone_checkpoint_says_how_to_train_its_pair(own):
     shutil.rmtree(own / "bars-ae")
     assert "no second checkpoint" in texts(run(compare).info)
+
+
+def test_a_picked_checkpoint_that_goes_away_is_named_and_comes_back(own, tmp_path):
+    app = run(explore, "bars-vae")
+    app.run()
+    shutil.move(own / "bars-vae", tmp_path / "aside")
+    app.run()
+    assert not app.exception
+    assert "bars-vae is no longer there" in texts(app.warning)
+    assert app.selectbox(key="model").value == "bars-ae"
+    shutil.move(tmp_path / "aside", own / "bars-vae")
+    app.run()
+    assert not app.warning
+    assert app.selectbox(key="model").value == "bars-vae"
+
+
+def test_models_that_share_no_held_out_images_are_compared_all_the_same(own):
+    path = own / "bars-ae" / "encodings.npz"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    np.savez(path, **{**arrays, "index": arrays["index"] + 1000})
+    app = run(compare)
+    assert "share fewer than two held-out images" in texts(app.info)
+
+
+def test_an_upload_is_held_against_the_held_out_images_own_reconstruction(own):
+    app = upload(run(encode), ("bar.png", picture(), "image/png"))
+    words = texts(app.caption)
+    report = json.loads((own / "bars-vae" / "regularity.json").read_text())
+    usual = next(one["value"] for one in report["measures"] if one["key"] == "reconstruction_nll")
+    assert f"Held-out images reconstruct at {usual:.1f} on average" in words

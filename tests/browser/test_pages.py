@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import expect
 
@@ -17,6 +18,7 @@ from tests.browser.lab import (
     expect_status,
     latents,
     open_lab,
+    pick_model,
     picture,
     point_on_slider,
     wait_for_idle,
@@ -54,8 +56,9 @@ def upload(page, *files):
     )
 
 
-def test_a_photographed_digit_lands_on_the_map_and_its_code_in_the_sliders(page, app_server):
-    open_lab(page, app_server.url, MODEL)
+@pytest.mark.parametrize("name", [MODEL, "mnist-ae-2", "digits-vae-8"])
+def test_a_photographed_digit_lands_on_the_map_and_its_code_in_the_sliders(name, page, app_server):
+    open_lab(page, app_server.url, name)
     go_to(page, "Encode")
     photograph = photographed_seven()
     upload(page, ("seven.jpg", "image/jpeg", photograph))
@@ -63,15 +66,19 @@ def test_a_photographed_digit_lands_on_the_map_and_its_code_in_the_sliders(page,
         expect(page.get_by_text(step, exact=True)).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".js-plotly-plot .annotation-text")).to_have_text("1", timeout=PATIENCE)
     page.get_by_role("button", name="Send to the sliders").click()
-    wait_for_lab(page, MODEL)
+    wait_for_lab(page, name)
 
-    data = load_config(SHIPPED / MODEL).data
+    data = load_config(SHIPPED / name).data
     prepared = prepare_upload(
         photograph, "seven.jpg", ModelInput(data.image_shape, data.background)
     )
-    mean, _ = Codec.from_folder(SHIPPED / MODEL).encode(prepared.image[None])
+    mean, _ = Codec.from_folder(SHIPPED / name).encode(prepared.image[None])
     np.testing.assert_allclose(latents(page), mean[0], atol=1e-4)
-    expect(page.get_by_text("class 7")).to_be_visible(timeout=PATIENCE)
+    if name == MODEL:
+        expect(page.get_by_text("class 7")).to_be_visible(timeout=PATIENCE)
+    pick_model(page, "mnist-vae-2")
+    pick_model(page, name)
+    np.testing.assert_allclose(latents(page), mean[0], atol=1e-4)
 
 
 def test_bad_uploads_are_told_and_the_good_one_is_encoded(page, app_server):
@@ -130,3 +137,17 @@ def test_without_a_live_connection_the_picture_follows_when_let_go(page, app_ser
         shown = wait_for_other_picture(page, before)
     decoded = Codec.from_folder(SHIPPED / MODEL).decode_pixels(latents(page)[None])[0]
     assert np.abs(shown[..., :3].astype(int) - decoded.astype(int)).max() <= 1
+
+
+def test_a_map_that_does_not_come_leaves_no_old_points_to_click(page, app_server, expected_errors):
+    expected_errors.append("Failed to load resource")
+    open_lab(page, app_server.url, "mnist-vae-2")
+    page.route("**/points/mnist-ae-16", lambda route: route.abort())
+    page.get_by_role("combobox").first.click()
+    page.get_by_role("option", name="mnist-ae-16 ·").click()
+    expect(page.locator(".lab-map-note")).to_contain_text("could not be drawn", timeout=PATIENCE)
+    expect_status(page, "Move a slider")
+    box = page.locator(".lab-plot").bounding_box()
+    for across in (0.4, 0.5, 0.6):
+        page.mouse.click(box["x"] + across * box["width"], box["y"] + 0.5 * box["height"])
+    assert latents(page).shape == (16,)

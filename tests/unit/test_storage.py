@@ -1,8 +1,10 @@
+import zipfile
+
 import numpy as np
 import pytest
 
-from explorer.errors import CheckpointError
-from explorer.storage import load_arrays, write_file, write_folder
+from explorer.errors import CheckpointError, ConfigError
+from explorer.storage import check_writable, load_arrays, write_file, write_folder
 
 
 def test_a_folder_that_fails_half_way_leaves_the_old_one(tmp_path):
@@ -79,3 +81,23 @@ def test_a_foreign_file_is_refused(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"gone.npz is missing"):
         read(tmp_path / "gone.npz")
+
+
+@pytest.mark.parametrize("shape", ["(-1, 8)", "(-2, -4)", "(True, 8)"])
+def test_an_impossible_shape_is_refused_before_anything_is_read(tmp_path, shape):
+    path = tmp_path / "a.npz"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
+        archive.writestr("x.npy", content)
+    with pytest.raises(CheckpointError, match=r"impossible shape|is damaged"):
+        read(path)
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="Nothing can be written into"):
+        check_writable(tmp_path / "file" / "below")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        write_folder(tmp_path / "file" / "below", lambda _: None)

@@ -134,12 +134,14 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(tiny, tmp_path):
         (["--data", "digits", "--threads", "-1"], "threads is -1"),
         (["--data", "empty"], "no image"),
         (["--kind", "gan"], "invalid choice: 'gan'"),
+        (["--data", "digits", "--out", "taken/below"], "Nothing can be written into"),
         (["--size", "big"], "'big' is no size; give HEIGHTxWIDTH"),
     ],
 )
 def test_a_bad_flag_is_one_sentence_and_saves_nothing(flags, words, tmp_path):
     (tmp_path / "empty").mkdir()
-    code, output = train(*flags, "--out", "out", cwd=tmp_path)
+    (tmp_path / "taken").write_text("a file")
+    code, output = train("--out", "out", *flags, cwd=tmp_path)
     assert code == 2
     assert words in output
     assert "Traceback" not in output
@@ -188,3 +190,26 @@ def test_a_folder_of_images_is_brought_to_size(tmp_path):
     (listing,) = list_checkpoints([tmp_path / "out"])
     assert listing.config.data.image_shape == (3, 16, 12)
     assert listing.config.data.classes == ("blue", "red")
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_no_checkpoint_is_never_replaced(tiny, tmp_path):
+    (tmp_path / "out" / "mine" / "sub").mkdir(parents=True)
+    (tmp_path / "out" / "mine" / "thesis.txt").write_text("years of work")
+    code, output = train(
+        "--data", tiny, "--epochs", 1, "--name", "mine", "--out", "out", "--overwrite", cwd=tmp_path
+    )
+    assert code == 2
+    assert "it is not replaced" in output
+    assert (tmp_path / "out" / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_does_not_end_the_training(tiny, tmp_path):
+    command = (
+        f"{sys.executable} {SCRIPT} --data {tiny} --latent-dim 2 --epochs 30 --name piped --out out"
+        " 2>errors | head -1"
+    )
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True, timeout=280)
+    assert "Traceback" not in (tmp_path / "errors").read_text()
+    assert (tmp_path / "out" / "piped" / "config.json").is_file()

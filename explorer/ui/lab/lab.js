@@ -26,7 +26,7 @@ class Lab {
       onPicture: (answer) => this.map.showCard(answer),
     });
     this.map = new LatentMap(root, {
-      onPick: (code) => this.go(code),
+      onPick: (code) => { if (code.length === this.latents.length) this.go(code); },
       askPicture: (row) => this.link.picture(row),
     });
     this.find(".lab-buttons").addEventListener("click", (event) => this.press(event.target.dataset.do));
@@ -67,8 +67,10 @@ class Lab {
   open() {
     const data = this.data;
     this.link.disconnect();
+    clearTimeout(this.settleTimer);
     this.history = [];
     this.future = [];
+    this.pushed = undefined;
     this.pressed.clear();
     this.map.clear(data);
     const [height, width] = data.shape;

@@ -40,6 +40,12 @@ function hasWebGL() {
   } catch { return false; }
 }
 
+/* Plotly reads a little HTML in names. */
+function legendName(name) {
+  const short = name.length > 24 ? `${name.slice(0, 23)}…` : name;
+  return short.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
 class LatentMap {
   /* hooks: onPick(code), askPicture(row) -> sequence number of the request */
   constructor(root, hooks) {
@@ -54,9 +60,10 @@ class LatentMap {
     this.resize.observe(this.plot);
   }
 
-  /* Forget the model before; its points stay until the new ones are painted. */
+  /* Forget the model before: its points can be seen until the new ones are painted, no more. */
   clear(data) {
     this.data = data;
+    this.points = null;
     this.place = null;
     this.unhover();
     this.marker.style.visibility = "hidden";
@@ -90,6 +97,7 @@ class LatentMap {
 
   showError(error) {
     this.find(".lab-map-note").textContent = `The map could not be drawn: ${error.message}`;
+    if (this.Plotly && this.plot._fullLayout) this.Plotly.react(this.plot, [], this.layout());
   }
 
   /* See OpenedModel.points for the format. */
@@ -128,7 +136,7 @@ class LatentMap {
         if (!data.classes.length || points.labels[row] === group) rows.push(row);
       }
       return {
-        type, mode: "markers", name: name.length > 24 ? `${name.slice(0, 23)}…` : name,
+        type, mode: "markers", name: legendName(name),
         x: Float32Array.from(rows, (row) => points.places[2 * row]),
         y: Float32Array.from(rows, (row) => points.places[2 * row + 1]),
         customdata: rows,
@@ -156,7 +164,7 @@ class LatentMap {
       font: { color: text, family: style.fontFamily, size: 12 },
       margin: { l: data.exact ? 36 : 8, r: 8, t: 30, b: data.exact ? 32 : 8 },
       xaxis: axis("z1"),
-      yaxis: { ...axis("z2"), scaleanchor: "x" },
+      yaxis: { ...axis(data.axes.length > 1 ? "z2" : ""), scaleanchor: "x" },
       dragmode: "pan", hovermode: "closest", uirevision: data.name + data.tag,
       legend: narrow
         ? { orientation: "h", y: -0.02, yanchor: "top", itemsizing: "constant" }
@@ -207,17 +215,19 @@ class LatentMap {
 
   mark() {
     this.put(this.marker, this.place);
-    if (this.hovered !== undefined) this.put(this.ring, this.placeOf(this.hovered));
+    if (this.points && this.hovered !== undefined) this.put(this.ring, this.placeOf(this.hovered));
   }
 
   placeOf(row) { return [this.points.places[2 * row], this.points.places[2 * row + 1]]; }
 
   pick(row) {
+    if (!this.points) return;
     const { codes, latentDim } = this.points;
     this.hooks.onPick(codes.slice(row * latentDim, (row + 1) * latentDim));
   }
 
   hover(row) {
+    if (!this.points) return;
     this.hovered = row;
     this.put(this.ring, this.placeOf(row));
     clearTimeout(this.cardTimer);
@@ -234,7 +244,7 @@ class LatentMap {
   }
 
   showCard(answer) {
-    if (answer.sequence !== this.asked || this.hovered === undefined) return;
+    if (answer.sequence !== this.asked || this.hovered === undefined || !this.points) return;
     const { card, points, data, hovered } = this;
     const label = points.labels[hovered], index = points.index[hovered];
     const title = document.createElement("b"), kind = document.createElement("span");

@@ -88,11 +88,13 @@ def test_an_unused_axis_of_a_vae_still_ranges_over_the_prior():
 
 
 def test_ae_axes_are_measured_by_their_variance():
-    codes = np.random.default_rng(0).normal(size=(500, 3)) * [0.05, 30.0, 1.0]
+    codes = np.random.default_rng(0).normal(size=(500, 3)) * [0.05, 3.0, 1.0]
     axes = summarise_axes(codes, None)
     assert axes.unit == "variance"
     assert axes.order.tolist() == [1, 2, 0]
     assert axes.active.tolist() == [False, True, True]
+    # An AE's scale is arbitrary, and so it says nothing about what is active.
+    assert summarise_axes(codes * 1e-3, None).active.tolist() == [False, True, True]
     np.testing.assert_allclose(axes.information, codes.var(axis=0), rtol=1e-4)
 
 

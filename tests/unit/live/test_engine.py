@@ -109,3 +109,20 @@ def test_a_broken_model_is_reported_and_the_others_go_on(model, checkpoints, tmp
     assert "truncated" in str(error)
     engine.submit("me", model, code(0, 0), inbox)
     assert inbox.wait()[1].pixels
+
+
+def test_an_error_nobody_foresaw_leaves_the_thread_at_work(model):
+    class Failing:
+        def __init__(self):
+            self.codec = self
+            self.placement = model.placement
+
+        def decode_pixels(self, latents):
+            raise OSError("the drive is gone")
+
+    engine, inbox = Engine(), Inbox()
+    engine.submit("me", Failing(), code(0, 0), inbox)
+    (error,) = inbox.wait()
+    assert "the drive is gone" in str(error)
+    engine.submit("me", model, code(0, 0), inbox)
+    assert inbox.wait()[1].pixels

@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +14,10 @@ from explorer.models.checkpoint import (
     ENCODINGS,
     NEEDED,
     WEIGHTS,
+    check_replaceable,
     load_config,
     load_encodings,
+    save_checkpoint,
 )
 from explorer.models.codec import Codec
 from explorer.models.library import differences, find_pair, list_checkpoints
@@ -97,6 +102,10 @@ def test_a_truncated_file_is_refused(folder, name, keep):
         ({"data__image_shape": [1, 10]}, "image_shape has 2 entries"),
         ({"surprise": 1}, "unknown entries: surprise"),
         ({"metrics": {"held_out_loss": "low"}}, "held_out_loss is 'low'"),
+        ({"metrics": {"held_out_loss": 10**400}}, "held_out_loss is 1000"),
+        ({"network__sigma": 10**400}, "'sigma' in network is 1000"),
+        ({"data__name": "\ud800"}, "'name' in data is .* no text"),
+        ({"data__classes": ["\ud800", "b"]}, "'classes' in data is .* no text"),
     ],
 )
 def test_a_tampered_config_is_refused_in_words(folder, changes, words):
@@ -176,6 +185,62 @@ def test_a_broken_checkpoint_is_listed_with_its_reason_beside_the_others(checkpo
     assert found["bars-vae"].error is None
     assert "no JSON" in found["bars-ae"].error
     assert "lacks model.safetensors" in found["empty"].error
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"__metadata__": "text"},
+        {"__metadata__": None},
+        {"a": {"dtype": "F32", "shape": [1], "data_offsets": []}},
+        {"a": {"dtype": "F32", "shape": [1], "data_offsets": ["x", "y"]}},
+        {"a": {"dtype": None, "shape": [1], "data_offsets": [0, 4]}},
+        {"a": {"dtype": 5, "shape": [1], "data_offsets": [0, 4]}},
+        {"a": None},
+        ["a"],
+    ],
+)
+def test_a_malformed_weights_header_breaks_its_checkpoint_and_no_other(
+    checkpoints, tmp_path, header
+):
+    for name in ("bars-vae", "bars-ae"):
+        shutil.copytree(checkpoints / name, tmp_path / name)
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + bytes(4)
+    (tmp_path / "bars-ae" / WEIGHTS).write_bytes(content)
+    found = {listing.name: listing for listing in list_checkpoints([tmp_path])}
+    assert found["bars-ae"].error is not None
+    assert found["bars-vae"].error is None
+
+
+def test_a_folder_whose_name_is_no_text_is_listed_all_the_same(checkpoints, tmp_path):
+    shutil.copytree(
+        checkpoints / "bars-vae", Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff"))
+    )
+    (listing,) = list_checkpoints([tmp_path])
+    assert listing.name == "bad?"
+    assert listing.error is None
+
+
+def test_only_a_checkpoint_is_replaced(checkpoints, tmp_path):
+    mine = tmp_path / "thesis"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    with pytest.raises(CheckpointError, match=r"it holds thesis.txt"):
+        check_replaceable(mine)
+    with pytest.raises(CheckpointError, match=r"it holds thesis.txt"):
+        save_checkpoint(mine, load_config(checkpoints / "bars-vae"), {}, None, {})
+    assert (mine / "thesis.txt").read_text() == "years of work"
+    check_replaceable(checkpoints / "bars-vae")
+    check_replaceable(tmp_path / "nothing")
+
+
+def test_a_setting_without_use_does_not_make_a_pair_unfair(checkpoints):
+    config = load_config(checkpoints / "bars-vae")
+    other = replace(config, kind="ae", network=replace(config.network, sigma=0.5, width=8))
+    assert differences(config, other) == []
+    heavy = replace(config, training={**config.training, "beta": 4.0})
+    assert differences(config, heavy) == ["training beta: 1.0 against 4.0"]
 
 
 def test_a_pair_differs_in_kind_alone(checkpoints, tmp_path):
