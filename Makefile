@@ -54,39 +54,9 @@ install: .venv/installed
 
 install-dev: .venv/installed-dev
 
-# Streamlit opens no browser for an app of this kind: a second process does, once the server answers.
-define run_app
-import os, socket, sys, time, urllib.request, webbrowser
-
-def is_free(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("localhost", port)) != 0
-
-ports = [int(word) for word in sys.argv[1:]] or range(8501, 8600)
-port = next(filter(is_free, ports), None)
-if port is None:
-    sys.exit(f"Port {ports[0]} is taken; choose another: make run PORT=8600")
-url = f"http://localhost:{port}"
-server = os.getpid()
-if os.fork():
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "explorer/app.py",
-                              "--server.port", str(port), "--server.headless", "true"])
-while os.getppid() == server:
-    try:
-        urllib.request.urlopen(f"{url}/_stcore/health", timeout=5).close()
-        break
-    except OSError:
-        time.sleep(0.1)
-else:
-    sys.exit()
-screen = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-if not (screen and webbrowser.open(url)):
-    print(f"  No browser was found: open {url} in one.", flush=True)
-endef
-export run_app
-
+# The app opens the browser itself, once its server answers.
 run: .venv/installed
-	@$(bin)/python -c "$$run_app" $(PORT)
+	@$(bin)/python -m streamlit run explorer/app.py $(if $(PORT),--server.port $(PORT))
 
 test:
 	@bash .ci/run

@@ -60,7 +60,7 @@ def plot_interval(
     ends = [bound for value in values for bound in value] + [null]
     margin = 0.08 * (max(ends) - min(ends) or 1.0)
     figure.update_xaxes(
-        title={"text": unit, "standoff": 2, "font": {"size": 11}},
+        title={"text": unit, "standoff": 8, "font": {"size": 11}},
         gridcolor=FAINT,
         zeroline=False,
         range=[min(ends) - margin, max(ends) + margin],
@@ -73,7 +73,7 @@ def plot_interval(
         fixedrange=True,
     )
     figure.update_layout(
-        height=78 + 42 * len(models),
+        height=86 + 42 * len(models),
         margin={"l": 8, "r": 16, "t": 18, "b": 4},
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,

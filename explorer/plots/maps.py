@@ -109,6 +109,11 @@ def plot_map(
         dragmode="pan",
         xaxis={**axis, "title": "z1" if exact else None},
         yaxis={**axis, "title": "z2" if exact else None, "scaleanchor": "x"},
-        legend={"itemsizing": "constant", "orientation": "h", "y": -0.05, "yanchor": "top"},
+        legend={
+            "itemsizing": "constant",
+            "orientation": "h",
+            "y": -0.13 if exact else -0.04,
+            "yanchor": "top",
+        },
     )
     return figure

@@ -284,3 +284,16 @@ def test_fits_a_narrow_window(name, page, app_server):
     wait_for_idle(page)
     expect_no_overflow(page)
     assert_picture_is_decoded(page, SHIPPED / name)
+
+
+def test_a_quick_undo_takes_back_the_last_key_alone(page, app_server):
+    open_lab(page, app_server.url)
+    axis = axes(page)[0]
+    drag(page, axis, 0.5, 0.9)
+    dragged, run = latents(page), run_number(page)
+    slider(page, axis).focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Control+z")
+    np.testing.assert_array_equal(latents(page), dragged)
+    wait_for_run(page, run + 1)
+    np.testing.assert_array_equal(latents(page), dragged)

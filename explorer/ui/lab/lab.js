@@ -133,12 +133,15 @@ class Lab {
       this.link.decode(this.latents.slice());
     };
     input.addEventListener("input", () => move(Math.fround(Number(input.value))));
-    input.addEventListener("pointerdown", () => { this.pressed.add(axis.index); });
+    let box = null;    // read once a drag: reading it makes the browser lay out the page
+    input.addEventListener("pointerdown", () => {
+      this.pressed.add(axis.index);
+      box = input.getBoundingClientRect();
+    });
     // A range input speaks once a screen frame; the pointer itself speaks earlier.
     if ("onpointerrawupdate" in window) {
       input.addEventListener("pointerrawupdate", (event) => {
         if (!this.pressed.has(axis.index) || !(event.buttons & 1)) return;
-        const box = input.getBoundingClientRect();
         const share = (event.clientX - box.left - THUMB / 2) / (box.width - THUMB);
         const value = axis.low + Math.min(1, Math.max(0, share)) * (axis.high - axis.low);
         input.value = value;
@@ -243,6 +246,7 @@ class Lab {
   }
 
   replay(from, to) {
+    this.settle();    // what a key changed a moment ago is a step of its own
     if (!from.length) return;
     to.push(this.settled);
     this.go(from.pop(), { replay: true });

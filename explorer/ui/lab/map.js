@@ -56,6 +56,7 @@ class LatentMap {
     this.marker = this.find(".lab-marker");
     this.ring = this.find(".lab-ring");
     this.card = this.find(".lab-card");
+    this.corner = [0, 0];
     this.resize = new ResizeObserver(() => this.fit());
     this.resize.observe(this.plot);
   }
@@ -183,6 +184,8 @@ class LatentMap {
   }
 
   fit() {
+    // Kept, since reading it while a slider moves makes the browser lay out the page.
+    this.corner = [this.plot.offsetLeft + this.plot.clientLeft, this.plot.offsetTop + this.plot.clientTop];
     if (this.Plotly && this.plot._fullLayout && this.plot.clientWidth) {
       this.Plotly.Plots.resize(this.plot);
     }
@@ -195,8 +198,8 @@ class LatentMap {
     const { xaxis, yaxis } = layout;
     const x = xaxis.l2p(place[0]), y = yaxis.l2p(place[1]);
     return {
-      x: x + xaxis._offset + this.plot.offsetLeft + 1,
-      y: y + yaxis._offset + this.plot.offsetTop + 1,
+      x: x + xaxis._offset + this.corner[0],
+      y: y + yaxis._offset + this.corner[1],
       inside: x >= 0 && y >= 0 && x <= xaxis._length && y <= yaxis._length,
     };
   }
