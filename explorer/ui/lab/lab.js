@@ -182,7 +182,7 @@ class Lab {
   showValue(index) {
     const { input, output, axis } = this.rows[index];
     const value = this.latents[index];
-    output.value = value.toFixed(2);
+    output.value = (Math.abs(value) < 0.005 ? 0 : value).toFixed(2);
     const beyond = value < axis.low || value > axis.high;
     output.style.fontWeight = beyond ? "700" : "";
     output.title = beyond ? "Beyond the slider's range, which holds 99 % of the codes." : "";
