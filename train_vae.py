@@ -5,7 +5,6 @@ python train_vae.py --data digits --kind vae --latent-dim 8 --epochs 30 --name m
 
 import argparse
 import os
-import shlex
 import signal
 import sys
 import time
@@ -15,195 +14,12 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from explorer.errors import ConfigError, ExplorerError, LatentError, TrainingError
+from explorer.training.flags import build_parser, command_line, read_config
 
 if TYPE_CHECKING:
     from explorer.images.dataset import ImageSet
     from explorer.training.config import TrainConfig
     from explorer.training.loop import Trainer
-
-PRETRAINED = Path(__file__).resolve().parent / "pretrained"
-
-DESCRIPTION = """\
-Train a variational autoencoder (VAE) on images, or a plain autoencoder (AE) of the
-same architecture to set beside it. The result is a checkpoint folder that the app
-lists at once, also while it runs.
-"""
-
-EXAMPLES = """\
-examples:
-  python train_vae.py --data digits --name my-digits
-  python train_vae.py --data mnist --latent-dim 2 --epochs 20
-  python train_vae.py --data mnist --latent-dim 2 --epochs 20 --kind ae
-  python train_vae.py --data path/to/images --size 64x64 --architecture conv --latent-dim 32
-
-Losses are nats per image, summed over pixels and latent axes. Ctrl-C stops after the
-batch and keeps the best epoch so far; a second Ctrl-C ends at once.
-"""
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """64x64 -> (64, 64), height first."""
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no size; give HEIGHTxWIDTH in pixels, such as 64x64"
-        )
-    return int(parts[0]), int(parts[1])
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The flags, with the defaults of TrainConfig."""
-    from explorer.models.config import ARCHITECTURES, KINDS, LIKELIHOODS, NetworkConfig
-    from explorer.training.config import TrainConfig
-
-    run, network = TrainConfig(), NetworkConfig()
-    parser = argparse.ArgumentParser(
-        prog="train_vae.py",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-    data = parser.add_argument_group("data")
-    data.add_argument(
-        "--data",
-        default=run.data,
-        metavar="WHAT",
-        help="digits, mnist or fashion-mnist (downloaded on first use), a folder of images "
-        f"(its subfolders are the classes) or an .npz file (default: {run.data})",
-    )
-    data.add_argument(
-        "--size",
-        type=parse_size,
-        metavar="HxW",
-        help="bring a folder's images to this height and width, in pixels",
-    )
-
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--kind",
-        choices=KINDS,
-        default=run.kind,
-        help="vae, or ae: the same network without variance and KL (default: %(default)s)",
-    )
-    model.add_argument(
-        "--latent-dim",
-        type=int,
-        default=network.latent_dim,
-        metavar="D",
-        help="number of latent axes; 2 can be seen whole (default: %(default)s)",
-    )
-    model.add_argument(
-        "--architecture",
-        choices=ARCHITECTURES,
-        default=network.architecture,
-        help="mlp: fully connected, fast; conv: convolutions, better on larger images "
-        "(default: %(default)s)",
-    )
-    model.add_argument(
-        "--hidden-dims",
-        type=int,
-        nargs="+",
-        default=list(network.hidden_dims),
-        metavar="UNITS",
-        help="units of the hidden layers, encoder first to last; the decoder mirrors them "
-        f"(default: {' '.join(map(str, network.hidden_dims))})",
-    )
-    model.add_argument(
-        "--width",
-        type=int,
-        default=network.width,
-        help="channels of the first convolution, conv only (default: %(default)s)",
-    )
-    model.add_argument(
-        "--likelihood",
-        choices=LIKELIHOODS,
-        default=network.likelihood,
-        help="of the pixels: bernoulli (cross-entropy) or gaussian (squared error) "
-        "(default: %(default)s)",
-    )
-    model.add_argument(
-        "--sigma",
-        type=float,
-        default=network.sigma,
-        help="standard deviation of the gaussian likelihood, in pixel values of 0 to 1 "
-        "(default: %(default)s)",
-    )
-
-    training = parser.add_argument_group("training")
-    training.add_argument(
-        "--beta",
-        type=float,
-        default=run.beta,
-        help="weight of the KL term; 1 is the VAE, more is a beta-VAE (default: %(default)s)",
-    )
-    training.add_argument(
-        "--epochs",
-        type=int,
-        default=run.epochs,
-        help="passes over the training images (default: %(default)s)",
-    )
-    training.add_argument(
-        "--batch-size",
-        type=int,
-        default=run.batch_size,
-        help="images a step (default: %(default)s)",
-    )
-    training.add_argument(
-        "--learning-rate",
-        type=float,
-        default=run.learning_rate,
-        help="Adam's step size (default: %(default)s)",
-    )
-    training.add_argument(
-        "--seed",
-        type=int,
-        default=run.seed,
-        help="of weights, batches and draws; the same seed gives the same model "
-        "(default: %(default)s)",
-    )
-    training.add_argument(
-        "--threads",
-        type=int,
-        default=0,
-        help="processor threads; 0 tries what is fastest here (default: %(default)s)",
-    )
-
-    result = parser.add_argument_group("result")
-    result.add_argument(
-        "--name", default=run.name, help="of the checkpoint (default: DATA-KIND-LATENT_DIM)"
-    )
-    result.add_argument(
-        "--out",
-        type=Path,
-        default=PRETRAINED,
-        metavar="FOLDER",
-        help="where the checkpoint folder goes (default: pretrained/, where the app looks)",
-    )
-    result.add_argument(
-        "--overwrite", action="store_true", help="replace a checkpoint of the same name"
-    )
-    return parser
-
-
-def command_line(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> str:
-    """The command that gives this checkpoint again: the flags that shape it, spelled out."""
-    words = ["python", "train_vae.py"]
-    for action in parser._actions:
-        if action.dest in ("help", "out", "overwrite", "threads"):
-            continue
-        value = getattr(flags, action.dest)
-        told = action.dest in ("data", "kind", "latent_dim", "epochs", "name")
-        if value in (None, "") or (value == action.default and not told):
-            continue
-        words.append(action.option_strings[0])
-        if action.dest == "size":
-            words.append(f"{value[0]}x{value[1]}")
-        elif isinstance(value, list):
-            words += [str(part) for part in value]
-        else:
-            words.append(str(value))
-    return shlex.join(words)
 
 
 def say(text: str) -> None:
@@ -261,30 +77,10 @@ def train(flags: argparse.Namespace, command: str) -> Path:
         ExplorerError: if the flags, the data or the run do not allow it.
     """
     from explorer.models.checkpoint import check_replaceable
-    from explorer.models.config import NetworkConfig
     from explorer.storage import check_writable
-    from explorer.training.config import TrainConfig
     from explorer.training.run import checkpoint_name
 
-    config = TrainConfig(
-        data=flags.data,
-        kind=flags.kind,
-        name=flags.name,
-        network=NetworkConfig(
-            architecture=flags.architecture,
-            latent_dim=flags.latent_dim,
-            hidden_dims=tuple(flags.hidden_dims),
-            width=flags.width,
-            likelihood=flags.likelihood,
-            sigma=flags.sigma,
-        ),
-        beta=flags.beta,
-        epochs=flags.epochs,
-        batch_size=flags.batch_size,
-        learning_rate=flags.learning_rate,
-        seed=flags.seed,
-        size=flags.size,
-    )
+    config = read_config(flags)
     if not 0 <= flags.threads <= 1024:
         raise ConfigError(f"threads is {flags.threads}; it must lie from 0 to 1,024.")
     folder: Path = flags.out / checkpoint_name(config)
@@ -420,23 +216,15 @@ def finish(trainer: "Trainer", folder: Path, command: str, *, replace: bool) -> 
         desc="fitting the projection",
         bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}",
     ) as bar:
-        projection = fit_projection(encodings.mean, seed=config.seed)
+        projection = fit_projection(
+            encodings.mean, seed=config.seed, progress=bar.set_description_str
+        )
         bar.update()
         bar.set_description_str("measuring regularity")
         more = {}
         try:
-            report = measure_regularity(
-                HeldOut(
-                    mean=encodings.mean,
-                    log_var=encodings.log_var,
-                    labels=encodings.labels,
-                    reconstruction_nll=reconstructions.nll,
-                    reconstruction_mse=reconstructions.mse,
-                    null_nll=reconstructions.null_nll,
-                    null_mse=reconstructions.null_mse,
-                ),
-                seed=config.seed,
-            )
+            held_out = HeldOut.from_evaluation(encodings, reconstructions)
+            report = measure_regularity(held_out, seed=config.seed)
         except LatentError as error:
             # Too few images to measure with; the trained model is none the worse.
             say(f"Not measured: {error}")

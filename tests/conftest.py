@@ -58,17 +58,7 @@ def train_checkpoint(folder: Path, images: ImageSet, kind: str, latent_dim: int 
     trainer = Trainer(config, images)
     list(trainer.epochs())
     encodings, reconstructions = encode_held_out(best_codec(trainer), config.network, images)
-    report = measure_regularity(
-        HeldOut(
-            mean=encodings.mean,
-            log_var=encodings.log_var,
-            labels=encodings.labels,
-            reconstruction_nll=reconstructions.nll,
-            reconstruction_mse=reconstructions.mse,
-            null_nll=reconstructions.null_nll,
-            null_mse=reconstructions.null_mse,
-        )
-    )
+    report = measure_regularity(HeldOut.from_evaluation(encodings, reconstructions))
     save_run(
         folder,
         trainer,

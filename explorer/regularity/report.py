@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ from explorer.regularity.neighbourhood import measure_knn_accuracy
 from explorer.regularity.prior import measure_prior_match
 from explorer.regularity.reconstruction import measure_reconstruction
 from explorer.storage import write_file
+
+if TYPE_CHECKING:
+    from explorer.models.checkpoint import Encodings
+    from explorer.training.evaluation import Reconstructions
 
 FORMAT = 1
 # More images narrow the intervals by little, and the neighbours' time grows with their square.
@@ -51,6 +55,21 @@ class HeldOut:
     reconstruction_mse: NDArray[np.floating[Any]]
     null_nll: float
     null_mse: float
+
+    @classmethod
+    def from_evaluation(
+        cls, encodings: "Encodings", reconstructions: "Reconstructions"
+    ) -> "HeldOut":
+        """What an evaluation of the held-out split gave, side by side."""
+        return cls(
+            mean=encodings.mean,
+            log_var=encodings.log_var,
+            labels=encodings.labels,
+            reconstruction_nll=reconstructions.nll,
+            reconstruction_mse=reconstructions.mse,
+            null_nll=reconstructions.null_nll,
+            null_mse=reconstructions.null_mse,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What the pages keep between runs: the token, opened models, and what was worked out from them."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,21 @@ def open_model(listing: Listing) -> OpenedModel:
         CheckpointError: if it cannot be used.
     """
     return shared_hub().open(listing.folder, listing.stamp)
+
+
+def ready_model(listing: Listing) -> OpenedModel:
+    """The checkpoint with its decoder; says what it waits for while torch is being loaded.
+
+    Raises:
+        CheckpointError: if it cannot be used.
+    """
+    model = open_model(listing)
+    if "torch" in sys.modules:
+        _ = model.codec
+    else:
+        with st.spinner("Loading the model…"):
+            _ = model.codec
+    return model
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

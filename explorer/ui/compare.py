@@ -6,17 +6,16 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.errors import CheckpointError
 from explorer.images.sheet import tile
 from explorer.latent.axes import sample_aggregate_posterior
 from explorer.latent.interpolation import lerp, slerp
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing, differences, find_pair
 from explorer.models.pictures import held_out_pictures
-from explorer.regularity.measure import AS_BUILT, NO_PRIOR, SCALE_FAIR, Measure
+from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
 from explorer.regularity.prior import fit_noise
-from explorer.regularity.report import FEWEST_IMAGES, RegularityReport
 from explorer.ui import cached
+from explorer.ui.measures import show_measures
 from explorer.ui.words import plain
 
 GRID_COLUMNS, GRID_ROWS = 8, 4
@@ -40,7 +39,7 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
         )
         return
     pair = [listing, other]
-    models = [cached.open_model(one) for one in pair]
+    models = [cached.ready_model(one) for one in pair]
     names = [one.name for one in pair]
     column = right.segmented_control(
         "Prior",
@@ -242,80 +241,3 @@ def pick_ends(models: list[OpenedModel], seed: int) -> NDArray[np.int64] | None:
         unlike = [other for other in others.tolist() if classes[other] != classes[int(first)]]
         others = np.array(unlike or others.tolist())
     return np.array([first, generator.choice(others)])
-
-
-def show_measures(pair: list[Listing], names: list[str], column: str) -> None:
-    """The measures of both, with intervals and null values."""
-    st.subheader("How regular, measured")
-    reports: list[RegularityReport] = []
-    for listing in pair:
-        try:
-            report = cached.report_of(listing)
-        except CheckpointError as error:
-            st.error(plain(f"The report of {listing.name} cannot be used. {error}"))
-            return
-        if report is None:
-            st.info(
-                f"{plain(listing.name)} has no measured report. train_vae.py measures what it "
-                f"trains, given at least {FEWEST_IMAGES} held-out images and two more than latents."
-            )
-            return
-        reports.append(report)
-    found = [
-        {m.key: m for m in report.measures if m.column in (column, NO_PRIOR)} for report in reports
-    ]
-    keys = [key for key in found[0] if key in found[1]]
-    for key in keys:
-        show_measure([one[key] for one in found], names)
-    st.caption(
-        "Dots are measured values, whiskers their 95 % intervals, the dashed line the null value: "
-        "what no structure at all would give. The hole rate never stands without the escape rate: "
-        "a wide cloud that swallows the prior has no holes, and most of it lies outside."
-    )
-    with st.expander("Definitions, sources and figures"):
-        st.dataframe(
-            [
-                {
-                    "measure": one[key].title,
-                    "model": name,
-                    "value": one[key].value,
-                    "95 % from": one[key].low,
-                    "to": one[key].high,
-                    "null": one[key].null,
-                    "unit": one[key].unit,
-                    "better": one[key].better,
-                    "n": one[key].n,
-                    "seed": one[key].seed,
-                    "definition": one[key].researcher,
-                    "source": one[key].source,
-                }
-                for key in keys
-                for name, one in zip(names, found, strict=True)
-            ],
-            hide_index=True,
-        )
-
-
-def show_measure(measures: list[Measure], names: list[str]) -> None:
-    """One measure of both models: what it says, the picture, the figures."""
-    from explorer.plots.intervals import plot_interval
-
-    first = measures[0]
-    words, picture = st.columns([2, 3], vertical_alignment="center", gap="medium")
-    arrow = {"higher": "higher is better", "lower": "lower is better"}.get(
-        first.better, "near the dashed line is better"
-    )
-    with words:
-        st.markdown(f"**{first.title}** · {arrow}")
-        st.caption(first.student)
-    with picture:
-        st.plotly_chart(
-            plot_interval(
-                [(one.value, one.low, one.high) for one in measures],
-                names,
-                null=first.null,
-                unit=first.unit,
-            ),
-            key=f"measure-{first.key}",
-            config={"displayModeBar": False, "staticPlot": False},
-        )

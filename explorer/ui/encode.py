@@ -22,7 +22,7 @@ def show_encode(listing: Listing, _listings: list[Listing], /) -> None:
     Raises:
         CheckpointError: if the model cannot be used.
     """
-    model = cached.open_model(listing)
+    model = cached.ready_model(listing)
     left, right = st.columns([5, 4], gap="medium")
     with left:
         files = st.file_uploader(
