@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.lib import format as npy
@@ -189,31 +189,44 @@ def _members(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]
     return members
 
 
+def read_array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """What an .npy file claims to hold; nothing else of it is read.
+
+    Args:
+        stream: at the file's start; afterwards at its data.
+
+    Returns:
+        Shape, whether it is in Fortran's order, and type.
+
+    Raises:
+        ValueError: if the header is damaged, of an unknown version, or claims the impossible.
+    """
+    version = npy.read_magic(stream)
+    if version == (1, 0):
+        shape, fortran, dtype = npy.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, fortran, dtype = npy.read_array_header_2_0(stream)
+    else:
+        raise ValueError(f"version {version} of numpy's format; 1.0 and 2.0 are read")
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"the impossible shape {shape}")
+    if not dtype.itemsize:
+        raise ValueError(f"values of no size ({dtype})")
+    return shape, fortran, dtype
+
+
 def _read_member(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, name: str, max_bytes: int
 ) -> NDArray[Any]:
     with archive.open(member) as stream:
         try:
-            version = npy.read_magic(stream)
-            if version == (1, 0):
-                shape, fortran, dtype = npy.read_array_header_1_0(stream)
-            elif version == (2, 0):
-                shape, fortran, dtype = npy.read_array_header_2_0(stream)
-            else:
-                raise CheckpointError(
-                    f"{file}: array {name!r} is in version {version} of numpy's format; 1.0 and "
-                    "2.0 are read."
-                )
+            shape, fortran, dtype = read_array_header(stream)
         except ValueError as error:
             raise CheckpointError(f"{file}: array {name!r} is damaged: {error}.") from error
         if dtype.hasobject:
             raise CheckpointError(
                 f"{file}: array {name!r} holds Python objects, which would need pickle and could "
                 "run code; it is not read."
-            )
-        if not dtype.itemsize or not all(type(length) is int and length >= 0 for length in shape):
-            raise CheckpointError(
-                f"{file}: array {name!r} claims the impossible shape {shape} of {dtype}."
             )
         # Python's integers: numpy's would wrap at a claimed 2**40 x 2**40.
         size = dtype.itemsize

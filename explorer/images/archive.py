@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import DataError
 from explorer.images.dataset import MAX_BYTES, ImageSet, check_count, check_sides, split_images
+from explorer.storage import read_array_header
 
 HELD_OUT_SHARE = 0.1
 
@@ -69,15 +70,7 @@ def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]
     member = f"{name}.npy"
     try:
         with archive.open(member) as stream:
-            version = npy.read_magic(stream)
-            if version == (1, 0):
-                shape, _, dtype = npy.read_array_header_1_0(stream)
-            elif version == (2, 0):
-                shape, _, dtype = npy.read_array_header_2_0(stream)
-            else:
-                raise ValueError(f"format version {version} is not one for plain arrays")
-            if any(length < 0 for length in shape):
-                raise ValueError(f"shape {shape} has a negative length")
+            shape, _, dtype = read_array_header(stream)
             header_bytes = stream.tell()
     except ValueError as error:
         raise DataError(
