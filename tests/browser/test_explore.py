@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from explorer.models.codec import Codec
 from explorer.models.library import SHIPPED
 from tests.browser.lab import (
+    PATIENCE,
     axes,
     drag,
     expect_no_overflow,
@@ -297,3 +298,13 @@ def test_a_quick_undo_takes_back_the_last_key_alone(page, app_server):
     np.testing.assert_array_equal(latents(page), dragged)
     wait_for_run(page, run + 1)
     np.testing.assert_array_equal(latents(page), dragged)
+
+
+def test_the_legend_hides_a_class_and_shows_it_again(page, app_server):
+    open_lab(page, app_server.url, DIGITS)
+    hidden = "() => document.querySelector('.lab-plot').data.map((trace) => trace.visible ?? true)"
+    for shown in ("legendonly", True):
+        page.locator(".lab-plot .legendtoggle").nth(3).click()
+        # Plotly waits for a second click before it takes the first for one of its own.
+        page.wait_for_function(f"(shown) => ({hidden})()[3] === shown", arg=shown, timeout=PATIENCE)
+        assert [state for row, state in enumerate(page.evaluate(hidden)) if row != 3] == [True] * 9

@@ -2,8 +2,9 @@ import sys
 
 import numpy as np
 
+from explorer.images.registry import load_images
 from explorer.live.hub import MOST_OPEN, Hub, shared_hub
-from explorer.models.library import list_checkpoints
+from explorer.models.library import SHIPPED, list_checkpoints
 
 
 def test_the_hub_outlives_an_eviction_of_its_module():
@@ -52,3 +53,12 @@ def test_a_changed_checkpoint_is_another_model(checkpoints):
     listing = list_checkpoints([checkpoints])[0]
     tags = {hub.open(listing.folder, ((state, 0),)).tag for state in range(4)}
     assert len(tags) == 4
+
+
+def test_a_points_picture_is_the_real_image_where_it_is_at_hand():
+    listing = next(one for one in list_checkpoints([SHIPPED]) if one.name == "digits-vae-8")
+    model = Hub().open(listing.folder, listing.stamp)
+    pixels, real = model.picture(7)
+    assert real
+    images = load_images("digits").images
+    assert pixels == images[model.encodings.index[7]].transpose(1, 2, 0).tobytes()
