@@ -214,7 +214,7 @@ def finish(trainer: "Trainer", folder: Path, command: str, *, replace: bool) -> 
     with tqdm(
         total=3,
         desc="fitting the projection",
-        bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}",
+        bar_format="{bar} {n_fmt}/{total_fmt} {elapsed}  {desc}",
     ) as bar:
         projection = fit_projection(
             encodings.mean, seed=config.seed, progress=bar.set_description_str

@@ -205,7 +205,8 @@ class _EpochStream(TextIOBase):
         self._tell = tell
 
     def write(self, text: str) -> int:
-        if epochs := text.strip():
+        # Beside another bar, umap's also writes escape sequences that move the cursor.
+        if (epochs := text.strip()) and epochs[0].isdigit():
             self._tell(f"{self._what}: epoch {epochs}")
         return len(text)
 

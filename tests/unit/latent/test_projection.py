@@ -218,3 +218,11 @@ def test_a_fit_is_stopped_from_its_progress():
 
     with pytest.raises(StopError):
         fit_projection(clusters()[0], progress=stop)
+
+
+def test_a_bar_beside_another_one_tells_its_epochs_and_no_cursor_movement():
+    told = []
+    stream = projection._EpochStream("2-D map", told.append)
+    for text in ("\r", "15 of 500", "\n", "\x1b[A", "\r\x1b[A", "30 of 500"):
+        assert stream.write(text) == len(text)
+    assert told == ["2-D map: epoch 15 of 500", "2-D map: epoch 30 of 500"]
