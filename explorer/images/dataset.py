@@ -1,7 +1,8 @@
-"""A set of images in memory, with a split that never changes."""
+"""A set of images, in memory or mapped from a file, with a split that never changes."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,8 +15,31 @@ MAX_SIDE = 128
 MIN_IMAGES = 20
 MAX_BYTES = 4 * 2**30
 
+# What is read of a mapped array at once: enough for speed, and too little to matter in memory.
+_CHUNK_BYTES = 2**24
+
 # Any number does; another one would move images of existing checkpoints across the split.
 _SPLIT_SEED = 20131220
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """What is known of one cause of the images, e.g. a shape's rotation.
+
+    Attributes:
+        name: in words.
+        values: (N,) float32; of a discrete factor, indices into `choices`.
+        choices: one name a value of a discrete factor; () when it is continuous.
+    """
+
+    name: str
+    values: NDArray[np.float32]
+    choices: tuple[str, ...] = ()
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the values are choices, which have no order, rather than amounts."""
+        return bool(self.choices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +48,14 @@ class ImageSet:
 
     Attributes:
         name: the spec that loads the set again: the name of a named set, else a resolved path.
-        images: (N, C, H, W) uint8, C 1 or 3.
+        images: (N, C, H, W) uint8, C 1 or 3; may be a memory map of more than the memory, so not
+            to be copied as a whole.
         labels: (N,) indices into `classes`, or None.
         classes: one name a class; () when unlabelled.
-        train_index, held_out_index: rows of `images`; together every row once.
+        train_index, held_out_index: rows of `images`; together with `test_index` every row once.
         credit, licence: of a named set; "" for the user's own images.
+        factors: what the images were made from, where it is known; () elsewhere.
+        test_index: rows that nothing but a final evaluation may see; empty in most sets.
     """
 
     name: str
@@ -39,6 +66,8 @@ class ImageSet:
     held_out_index: NDArray[np.int64]
     credit: str
     licence: str
+    factors: tuple[Factor, ...] = ()
+    test_index: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
@@ -47,6 +76,11 @@ class ImageSet:
             raise ValueError(f"images must be uint8, got {self.images.dtype}")
         if self.labels is not None and self.labels.shape != self.images.shape[:1]:
             raise ValueError(f"{self.labels.shape} labels for {len(self.images)} images")
+        for factor in self.factors:
+            if factor.values.shape != self.images.shape[:1]:
+                raise ValueError(
+                    f"{factor.values.shape} values of {factor.name} for {len(self.images)} images"
+                )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -57,14 +91,15 @@ class ImageSet:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of shape, pixels and labels, e.g. "blake2b:9f2c..."; the split has no part in it."""
-        digest = hashlib.blake2b(digest_size=16)
-        labelled = "unlabelled" if self.labels is None else "labelled"
-        digest.update(f"{self.images.shape} {labelled}\n".encode())
-        digest.update(np.ascontiguousarray(self.images).data)
-        if self.labels is not None:
-            # Little-endian, so that every machine gives the same hash.
-            digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
-        return f"blake2b:{digest.hexdigest()}"
+        hashing = FingerprintHash(self.images.shape, labelled=self.labels is not None)
+        for rows in _chunks(self.images):
+            hashing.add(self.images[rows])
+        return hashing.finish(self.labels)
+
+    def trust_fingerprint(self, known: str) -> None:
+        """Spare the hashing to whoever stored the fingerprint with the very same pixels."""
+        # Where cached_property keeps it; `dataclasses.replace` does not carry it to other pixels.
+        self.__dict__["fingerprint"] = known
 
     @cached_property
     def background(self) -> float:
@@ -72,10 +107,13 @@ class ImageSet:
 
         Near 0 the set is light on dark (MNIST), near 1 dark on light.
         """
-        rows = self.images[self.train_index]
-        sides = (rows[:, :, 0], rows[:, :, -1], rows[:, :, 1:-1, 0], rows[:, :, 1:-1, -1])
-        total = sum(int(side.sum(dtype=np.int64)) for side in sides)
-        return total / (255 * sum(side.size for side in sides))
+        total = size = 0
+        for chunk in _chunks(self.images, len(self.train_index)):
+            rows = self.images[self.train_index[chunk]]
+            for side in (rows[:, :, 0], rows[:, :, -1], rows[:, :, 1:-1, 0], rows[:, :, 1:-1, -1]):
+                total += int(side.sum(dtype=np.int64))
+                size += side.size
+        return total / (255 * size)
 
     def floats(self, index: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """The images at `index` as (n, C, H, W) float32 in [0, 1]."""
@@ -83,6 +121,37 @@ class ImageSet:
             self.images[index], np.float32(255), dtype=np.float32
         )
         return floats
+
+
+class FingerprintHash:
+    """Hashes images as they pass, so that none need to be kept.
+
+    Args:
+        shape: (N, C, H, W) of all of them.
+        labelled: whether `finish` will be given labels.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, labelled: bool) -> None:
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._digest.update(f"{shape} {'labelled' if labelled else 'unlabelled'}\n".encode())
+
+    def add(self, pixels: NDArray[np.uint8]) -> None:
+        """The next images, or the next part of one."""
+        self._digest.update(np.ascontiguousarray(pixels).data)
+
+    def finish(self, labels: NDArray[np.int64] | None) -> str:
+        """The fingerprint, once every image was added."""
+        if labels is not None:
+            # Little-endian, so that every machine gives the same hash.
+            self._digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+        return f"blake2b:{self._digest.hexdigest()}"
+
+
+def _chunks(images: NDArray[np.uint8], count: int | None = None) -> Iterator[slice]:
+    """Slices over `count` rows (all of them) that hold a bounded number of bytes each."""
+    step = max(1, _CHUNK_BYTES // max(1, images[:1].nbytes))
+    for start in range(0, len(images) if count is None else count, step):
+        yield slice(start, start + step)
 
 
 def split_images(count: int, held_out_share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -114,12 +183,28 @@ def check_count(count: int, where: str) -> None:
         )
 
 
-def check_bytes(count: int, height: int, width: int, channels: int, where: str) -> None:
-    """Raise DataError when the pixels would not fit the memory that is allowed."""
+def check_bytes(
+    count: int, height: int, width: int, channels: int, where: str, no_disk: str = ""
+) -> None:
+    """Raise DataError when the pixels would not fit the memory that is allowed.
+
+    Args:
+        count: images.
+        height: pixels.
+        width: pixels.
+        channels: 1 or 3.
+        where: whose images, the beginning of the sentence.
+        no_disk: why they cannot be kept in a file instead, where they otherwise could.
+    """
     size = count * height * width * channels
     if size > MAX_BYTES:
+        limit = f"{MAX_BYTES / 2**30:.3g} GiB"
+        if no_disk:
+            limit += f" in memory, and {no_disk}"
+            remedy = "make room, set EXPLORER_DATA to a folder on another disk, or use fewer"
+        else:
+            remedy = "use fewer"
         raise DataError(
             f"{where}: {count} images of {height} x {width} x {channels} take "
-            f"{size / 2**30:.1f} GiB, the limit is {MAX_BYTES // 2**30} GiB: use fewer or smaller "
-            "images."
+            f"{size / 2**30:.1f} GiB, the limit is {limit}: {remedy} or smaller images."
         )

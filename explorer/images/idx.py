@@ -6,11 +6,9 @@ The checksums are of the uncompressed bytes: mirrors and tools recompress the fi
 import gzip
 import hashlib
 import math
-import os
-import tempfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +16,10 @@ from numpy.typing import NDArray
 
 from explorer.errors import DataError, DataNotAtHandError
 from explorer.images.dataset import ImageSet
+from explorer.images.download import UnpublishedError, fetch_file
 
 # The largest file of the family is 47 MB; a file that unpacks to more is not one of them.
 _MAX_UNPACKED = 64 * 2**20
-_TIMEOUT_S = 30
-_DOWNLOAD_CHUNK = 2**16
 
 
 @dataclass(frozen=True)
@@ -177,74 +174,26 @@ def _download(
     folder: Path,
     progress: Callable[[str, int, int], None] | None,
 ) -> bytes:
-    """Fetch one file from the first mirror that has it; its uncompressed bytes.
+    """Fetch one file from the first mirror that has it; its uncompressed bytes."""
 
-    It takes its final name only when it is whole and verified.
-    """
-    # Importing pooch and requests takes time that a set at hand need not spend.
-    import pooch
+    def read(path: Path) -> bytes:
+        content = _unpack(path)
+        found = _md5(content)
+        if found != source.md5[name]:
+            raise UnpublishedError(
+                f"sent a file whose uncompressed MD5 is {found}, not {source.md5[name]}"
+            )
+        return content
 
-    final = folder / f"{name}.gz"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, part_name = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
-    except OSError as error:
-        raise DataError(
-            f"{source.title} cannot be saved in {folder} ({error.strerror}): set EXPLORER_DATA to "
-            "a folder that can be written."
-        ) from error
-    os.close(handle)
-    part = Path(part_name)
-    failures = []
-    try:
-        for mirror in source.mirrors:
-            report = _ByteCount(f"{source.title}: {final.name}", progress)
-            fetch = pooch.HTTPDownloader(
-                progressbar=report, timeout=_TIMEOUT_S, chunk_size=_DOWNLOAD_CHUNK
-            )
-            try:
-                fetch(f"{mirror}{final.name}", str(part), None)
-                content = _unpack(part)
-            except (OSError, EOFError, zlib.error) as error:
-                # requests' errors are OSErrors too.
-                failures.append(f"{mirror} failed ({error})")
-                continue
-            found = _md5(content)
-            if found == source.md5[name]:
-                part.replace(final)
-                return content
-            failures.append(
-                f"{mirror} sent a file whose uncompressed MD5 is {found}, not {source.md5[name]}"
-            )
-    finally:
-        part.unlink(missing_ok=True)
-    raise DataError(
-        f"{source.title}: {final.name} could not be downloaded: {'; '.join(failures)}; check the "
-        f"connection and try again, or put the file into {folder}."
+    return fetch_file(
+        source.title,
+        f"{name}.gz",
+        source.mirrors,
+        folder,
+        read,
+        max_bytes=_MAX_UNPACKED,
+        progress=progress,
     )
-
-
-@dataclass
-class _ByteCount:
-    """What pooch takes for a progress bar: bytes done to the callback."""
-
-    what: str
-    progress: Callable[[str, int, int], None] | None
-    total: int = field(default=0, init=False)
-    done: int = field(default=0, init=False)
-
-    def update(self, count: int) -> None:
-        # pooch counts whole chunks, also for the last one.
-        done = self.done + count
-        self.done = min(done, self.total) if self.total else done
-        if self.progress is not None:
-            self.progress(self.what, self.done, self.total)
-
-    def reset(self) -> None:
-        self.done = 0 if self.total else self.done
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def _parse_idx(content: bytes, path: Path) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""One door to every set of images: a name, a folder or an .npz file."""
+"""One door to every set of images: a name, a folder of images or of IDX files, an .npz file."""
 
 import os
 from collections.abc import Callable
@@ -11,21 +11,28 @@ from PIL import Image
 
 from explorer.errors import DataError
 from explorer.images.archive import load_archive
-from explorer.images.dataset import ImageSet, check_sides
+from explorer.images.binarized import load_binarized
+from explorer.images.dataset import ImageSet, check_bytes, check_sides
 from explorer.images.digits import load_digits
+from explorer.images.faces import FACES
 from explorer.images.folder import fit_picture, load_folder
+from explorer.images.generated import load_generated, parse_count
 from explorer.images.idx import FASHION_MNIST, MNIST, load_idx
+from explorer.images.idx_folder import is_idx_path, load_idx_folder
+from explorer.images.olivetti import load_olivetti
+from explorer.images.sprites import SPRITES
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and how much there is (bytes or files)."""
 
-DATA_SETS = ("digits", "mnist", "fashion-mnist")
+DATA_SETS = ("digits", "mnist", "fashion-mnist", "binarized-mnist", "olivetti", "sprites", "faces")
 
 _IDX_SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
+_SCHEMES = {scheme.name: scheme for scheme in (SPRITES, FACES)}
 
 
 def data_folder() -> Path:
-    """Where downloads go: EXPLORER_DATA, else the user's cache folder."""
+    """Where downloads, drawings and decoded folders go: EXPLORER_DATA, else the user's cache."""
     setting = os.environ.get("EXPLORER_DATA")
     if setting:
         return Path(setting).expanduser()
@@ -42,13 +49,16 @@ def load_images(
     """Load a set of images.
 
     Args:
-        spec: a name of `DATA_SETS`, or the path of a folder of images or of an .npz file.
+        spec: a name of `DATA_SETS`, or the path of a folder of images, of a folder of IDX files
+            (with their common beginning, where it holds several sets) or of an .npz file. A
+            drawn set takes its number of images after a colon: "sprites:50000".
         size: (H, W) that every image is cropped (centre) and resized to; None keeps them.
-        allow_download: whether a named set may be fetched when it is not on this machine.
-        progress: called while files are downloaded or read.
+        allow_download: whether a named set may be fetched when it is not on this machine, or,
+            where that takes longer than a page may wait, drawn.
+        progress: called while files are downloaded or read, or images drawn.
 
     Raises:
-        DataNotAtHandError: a named set is not here and must not be downloaded.
+        DataNotAtHandError: a named set is not here and must not be downloaded or drawn.
         DataError: nothing of that name, or something about it cannot be used.
     """
     if size is not None:
@@ -62,19 +72,42 @@ def load_images(
             allow_download=allow_download,
             progress=progress,
         )
+    elif spec == "binarized-mnist":
+        image_set = load_binarized(
+            data_folder() / "binarized_mnist", allow_download=allow_download, progress=progress
+        )
+    elif spec == "olivetti":
+        image_set = load_olivetti(
+            data_folder() / "olivetti", allow_download=allow_download, progress=progress
+        )
+    elif (scheme := _SCHEMES.get(spec.partition(":")[0])) is not None:
+        image_set = load_generated(
+            scheme,
+            parse_count(scheme, spec),
+            data_folder() / scheme.name,
+            allow_drawing=allow_download,
+            progress=progress,
+        )
     else:
         path = _find_path(spec)
-        if path.is_dir():
-            return load_folder(path, size=size, progress=progress)
-        image_set = load_archive(path)
+        if is_idx_path(path):
+            image_set = load_idx_folder(path, progress=progress)
+        elif path.is_dir():
+            cache = data_folder() / "folders"
+            return load_folder(path, size=size, cache=cache, progress=progress)
+        else:
+            image_set = load_archive(path)
     return image_set if size is None else _resize_set(image_set, size, progress)
 
 
 def _find_path(spec: str) -> Path:
-    allowed = f"{', '.join(DATA_SETS)}, or the path of a folder of images or of an .npz file"
+    allowed = (
+        f"{', '.join(DATA_SETS)}, or the path of a folder of images or of IDX files, or of an "
+        ".npz file"
+    )
     try:
         path = Path(spec).expanduser()
-        is_folder, is_file = path.is_dir(), path.is_file()
+        is_folder, is_file = path.is_dir() or is_idx_path(path), path.is_file()
     except (OSError, RuntimeError) as error:
         raise DataError(f"{spec!r} is not a data set ({error}): give {allowed}.") from error
     if is_file and path.suffix.lower() != ".npz":
@@ -89,6 +122,7 @@ def _resize_set(image_set: ImageSet, size: tuple[int, int], progress: Progress |
     if image_set.image_shape[1:] == size:
         return image_set
     count, channels = image_set.images.shape[:2]
+    check_bytes(count, *size, channels, f"{image_set.name} at the size asked for")
     resized = np.empty((count, channels, *size), np.uint8)
     for row, image in enumerate(image_set.images):
         for channel, plane in enumerate(image):

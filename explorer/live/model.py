@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from explorer.models.codec import Codec
 
 
+PATIENCE = 2.0  # seconds that a click waits for the real image
+
+
 class OpenedModel:
     """What the live route needs of one checkpoint; torch is imported at the first decode.
 
@@ -71,7 +74,9 @@ class OpenedModel:
 
     def picture(self, row: int) -> tuple[bytes, bool]:
         """The image of an encoding, H x W x C uint8, and whether it is the real one."""
-        pictures = held_out_pictures(self.config.data, self.encodings.index[row : row + 1])
+        index = self.encodings.index[row : row + 1]
+        # While a large set is being read, its reconstruction is better than no answer.
+        pictures = held_out_pictures(self.config.data, index, PATIENCE)
         if pictures is not None:
             return pictures[0].transpose(1, 2, 0).tobytes(), True
         return self.codec.decode_pixels(self.encodings.mean[row : row + 1])[0].tobytes(), False

@@ -19,20 +19,23 @@ _loaded: dict[tuple[str, str], ImageSet] = {}
 _missed: dict[tuple[str, str], float] = {}
 
 
-def images_at_hand(data: DataConfig) -> ImageSet | None:
+def images_at_hand(data: DataConfig, patience: float = -1) -> ImageSet | None:
     """The very images a model was made for, if they can be had without a download.
 
-    The first call for a data set reads it, which takes up to a second or two; later ones answer
-    at once.
+    The first call for a data set reads it, which takes up to a second or two, or, if it is one
+    that we draw ourselves, draws it, which takes up to half a minute; later ones answer at once.
 
     Args:
         data: what config.json says of them.
+        patience: seconds to wait for another caller who is reading; -1 waits to the end.
 
     Returns:
-        The images, or None if they are not here or are no longer the same.
+        The images, or None if they are not here (yet) or are no longer the same.
     """
     key = (data.name, data.fingerprint)
-    with _lock:
+    if not _lock.acquire(timeout=patience):
+        return None
+    try:
         if key in _loaded:
             _loaded[key] = _loaded.pop(key)
             return _loaded[key]
@@ -46,6 +49,8 @@ def images_at_hand(data: DataConfig) -> ImageSet | None:
         while len(_loaded) > MOST_KEPT:
             del _loaded[next(iter(_loaded))]
         return images
+    finally:
+        _lock.release()
 
 
 def _load(data: DataConfig) -> ImageSet | None:
@@ -57,9 +62,17 @@ def _load(data: DataConfig) -> ImageSet | None:
     return images if images.fingerprint == data.fingerprint else None
 
 
-def held_out_pictures(data: DataConfig, index: NDArray[np.int64]) -> NDArray[np.uint8] | None:
-    """Pixels of the images at `index`, (n, C, H, W), or None where they are not at hand."""
-    images = images_at_hand(data)
+def held_out_pictures(
+    data: DataConfig, index: NDArray[np.int64], patience: float = -1
+) -> NDArray[np.uint8] | None:
+    """Pixels of the images at `index`, (n, C, H, W), or None where they are not at hand.
+
+    Args:
+        data: what config.json says of them.
+        index: rows of the data set, (n,).
+        patience: as for `images_at_hand`.
+    """
+    images = images_at_hand(data, patience)
     if images is None or (len(index) and index.max() >= len(images.images)):
         return None
     return images.images[index]

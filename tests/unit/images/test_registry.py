@@ -6,6 +6,7 @@ import platformdirs
 import pytest
 
 from explorer.errors import DataError, DataNotAtHandError
+from explorer.images import dataset
 from explorer.images.registry import DATA_SETS, data_folder, load_images
 
 
@@ -30,11 +31,17 @@ def test_the_data_folder_is_the_setting_or_the_users_cache(monkeypatch, tmp_path
     assert data_folder() == platformdirs.user_cache_path("latent-explorer", appauthor=False)
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_a_named_set_that_is_not_here_says_where_it_belongs(own_data_folder, name):
-    with pytest.raises(
-        DataNotAtHandError, match=f"is not on this machine: {own_data_folder / name}"
-    ):
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("mnist", "mnist"),
+        ("fashion-mnist", "fashion-mnist"),
+        ("binarized-mnist", "binarized_mnist/binarized_mnist_packed.npz"),
+        ("olivetti", "olivetti/olivetti.npz"),
+    ],
+)
+def test_a_named_set_that_is_not_here_says_where_it_belongs(own_data_folder, name, place):
+    with pytest.raises(DataNotAtHandError, match=f"not on this machine: {own_data_folder / place}"):
         load_images(name, allow_download=False)
 
 
@@ -55,6 +62,23 @@ def test_a_folder_and_an_archive_of_the_same_images_are_alike(make_folder, tmp_p
     assert archive.fingerprint == folder.fingerprint
     assert np.array_equal(archive.held_out_index, folder.held_out_index)
     assert load_images(archive.name).fingerprint == archive.fingerprint
+
+
+def test_a_folder_is_decoded_once_and_kept_in_the_data_folder(make_folder, own_data_folder):
+    folder = make_folder()
+    first = load_images(str(folder))
+    assert len(list((own_data_folder / "folders").iterdir())) == 1
+    assert isinstance(first.images, np.memmap)
+    # A page asks with the size that a checkpoint was trained at.
+    assert load_images(first.name, size=(16, 12)).fingerprint == first.fingerprint
+    assert len(list((own_data_folder / "folders").iterdir())) == 1
+
+
+def test_a_size_that_makes_a_set_too_large_is_refused(tmp_path, monkeypatch):
+    np.savez(tmp_path / "set.npz", images=np.zeros((20, 16, 16), np.uint8))
+    monkeypatch.setattr(dataset, "MAX_BYTES", 20 * 32 * 32 - 1)
+    with pytest.raises(DataError, match=r"set\.npz at the size asked for: 20 images of 32 x 32"):
+        load_images(str(tmp_path / "set.npz"), size=(32, 32))
 
 
 def test_a_size_resizes_any_set(tmp_path):
@@ -84,7 +108,7 @@ def test_an_unknown_spec_names_what_is_allowed(spec):
     message = str(caught.value)
     assert repr(spec) in message
     assert all(name in message for name in DATA_SETS)
-    assert "a folder of images or of an .npz file" in message
+    assert "a folder of images or of IDX files, or of an .npz file" in message
 
 
 def test_a_file_of_another_kind_is_told(tmp_path):
