@@ -3,6 +3,7 @@
 # make test-fast    the tests that take no browser and no training
 # make check        lint, format, types and import rules
 # make bench        the benchmarks, each beside a named baseline of the same run
+# make gallery      train what is missing of the checkpoints in pretrained/ (hours; go on any time)
 # make screenshots  take the README's screenshots again
 #
 # Settings: PORT=8600 for another port, TORCH=cpu for PyTorch's small CPU build on Linux,
@@ -21,10 +22,10 @@ ifeq ($(TORCH)-$(shell uname -s),cpu-Linux)
 pip_install += --extra-index-url https://download.pytorch.org/whl/cpu
 endif
 
-.PHONY: run test test-fast check bench screenshots install install-dev help
+.PHONY: run test test-fast check bench gallery screenshots install install-dev help
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,9p'
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,10p'
 
 # Each stamp is younger than what it was made from, so that nothing is installed twice.
 .venv/made:
@@ -50,6 +51,11 @@ help:
 	$(pip_install) -r requirements-dev.txt
 	@touch $@
 
+# For the benchmarks alone: what ours is set beside.
+.venv/installed-bench: .venv/installed-dev requirements-bench.txt
+	$(pip_install) --no-deps -r requirements-bench.txt
+	@touch $@
+
 install: .venv/installed
 
 install-dev: .venv/installed-dev
@@ -70,10 +76,14 @@ check: .venv/installed-dev
 	$(bin)/mypy
 	$(bin)/lint-imports
 
-bench: .venv/installed-dev
+bench: .venv/installed-bench
 	$(bin)/python tests/browser/chromium.py --install
 	$(bin)/python -m benchmarks.cold_start
 	$(bin)/python -m benchmarks.drag
+	$(bin)/python -m benchmarks.training
+
+gallery: .venv/installed
+	$(bin)/python train_vae.py gallery
 
 screenshots: .venv/installed-dev
 	$(bin)/python tests/browser/chromium.py --install

@@ -34,6 +34,25 @@ def _chunks(values: torch.Tensor) -> list[torch.Tensor]:
     return [values[start : start + CHUNK] for start in range(0, len(values), CHUNK)]
 
 
+def build_model(
+    config: CheckpointConfig, weights: Mapping[str, NDArray[np.float32]]
+) -> Autoencoder:
+    """The model that a config describes, with these tensors."""
+    model = Autoencoder(config.kind, config.network, config.data.image_shape)
+    model.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights})
+    return model.eval()
+
+
+def load_model(folder: Path) -> tuple[CheckpointConfig, Autoencoder]:
+    """Open a checkpoint as torch's module.
+
+    Raises:
+        CheckpointError: saying what is wrong with the folder.
+    """
+    config = load_config(folder)
+    return config, build_model(config, load_weights(folder, config, model_shapes(config)))
+
+
 class Codec:
     """Encode images and decode codes, arrays in and arrays out, on one device.
 
@@ -47,6 +66,7 @@ class Codec:
         self.kind = model.kind
         self.image_shape = model.image_shape
         self.latent_dim = model.network.latent_dim
+        self.sigma = float(model.sigma())
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Codec":
@@ -55,17 +75,14 @@ class Codec:
         Raises:
             CheckpointError: saying what is wrong with the folder.
         """
-        config = load_config(folder)
-        return cls.from_weights(config, load_weights(folder, config, model_shapes(config)))
+        return cls(load_model(folder)[1])
 
     @classmethod
     def from_weights(
         cls, config: CheckpointConfig, weights: Mapping[str, NDArray[np.float32]]
     ) -> "Codec":
         """Build the model that a config describes around these tensors."""
-        model = Autoencoder(config.kind, config.network, config.data.image_shape)
-        model.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights})
-        return cls(model)
+        return cls(build_model(config, weights))
 
     def _as_latents(self, latents: NDArray[np.floating]) -> torch.Tensor:
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
@@ -142,7 +159,9 @@ class Codec:
             strict=True,
         ):
             logits = self._model.decode_logits(code)
-            parts.append(reconstruction_nll(logits, image, self._model.network))
+            parts.append(
+                reconstruction_nll(logits, image, self._model.network, self._model.sigma())
+            )
         return torch.cat(parts).cpu().numpy()
 
     @torch.inference_mode()

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from explorer.errors import CheckpointError, ConfigError
 
 ARCHITECTURES = ("mlp", "conv")
-KINDS = ("vae", "ae")
+KINDS = ("vae", "ae", "infovae")
+ACTIVATIONS = ("relu", "tanh")
 LIKELIHOODS = ("bernoulli", "gaussian")
 CHANNELS = (1, 3)
 SIDE_RANGE = (8, 128)
@@ -16,6 +17,7 @@ LATENT_RANGE = (1, 512)
 HIDDEN_RANGE = (1, 8192)
 MOST_HIDDEN = 8
 WIDTH_RANGE = (1, 256)
+SIGMA_RANGE = (1e-3, 10.0)
 
 
 def check_range(what: str, value: float, low: float, high: float) -> None:
@@ -48,8 +50,10 @@ class NetworkConfig:
         hidden_dims: units of the fully connected layers, encoder first to last; the decoder
             mirrors them. For "conv" they stand between the convolutions and the latents.
         width: channels of the first convolution, doubled at every halving of the image ("conv").
+        activation: of the hidden layers, "relu" or "tanh".
         likelihood: "bernoulli" or "gaussian".
         sigma: standard deviation of the Gaussian likelihood, in pixel values of [0, 1].
+        learn_sigma: whether sigma is learned, one for all pixels; `sigma` is where it starts.
 
     Raises:
         ConfigError: if a value is outside its bounds.
@@ -59,18 +63,26 @@ class NetworkConfig:
     latent_dim: int = 8
     hidden_dims: tuple[int, ...] = (400,)
     width: int = 32
+    activation: str = "relu"
     likelihood: str = "bernoulli"
     sigma: float = 0.1
+    learn_sigma: bool = False
 
     def __post_init__(self) -> None:
         check_choice("architecture", self.architecture, ARCHITECTURES)
+        check_choice("activation", self.activation, ACTIVATIONS)
         check_choice("likelihood", self.likelihood, LIKELIHOODS)
         check_range("latent_dim", self.latent_dim, *LATENT_RANGE)
         check_range("the number of hidden_dims", len(self.hidden_dims), 1, MOST_HIDDEN)
         for units in self.hidden_dims:
             check_range("a hidden_dims entry", units, *HIDDEN_RANGE)
         check_range("width", self.width, *WIDTH_RANGE)
-        check_range("sigma", self.sigma, 1e-3, 10)
+        check_range("sigma", self.sigma, *SIGMA_RANGE)
+        if self.learn_sigma and self.likelihood != "gaussian":
+            raise ConfigError(
+                f"learn_sigma is set, but a likelihood of {self.likelihood!r} has no sigma; "
+                "it needs gaussian."
+            )
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,7 @@ class CheckpointConfig:
 
     Attributes:
         name: the checkpoint's name, which is its folder's.
-        kind: "vae" or "ae".
+        kind: "vae", "ae" or "infovae".
         network: the model's network.
         data: the images it was made for.
         training: every setting of the run that made it, as plain values.
@@ -162,8 +174,10 @@ class CheckpointConfig:
                     latent_dim=network.take("latent_dim", int),
                     hidden_dims=tuple(network.take_list("hidden_dims", int)),
                     width=network.take("width", int),
+                    activation=network.take("activation", str),
                     likelihood=network.take("likelihood", str),
                     sigma=network.take_number("sigma"),
+                    learn_sigma=network.take("learn_sigma", bool),
                 ),
                 data=DataConfig(
                     name=data.take("name", str),

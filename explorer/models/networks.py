@@ -1,6 +1,6 @@
 """Encoders and decoders: one of each per architecture, for any image of 8 to 128 pixels a side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -10,10 +10,13 @@ from explorer.models.config import NetworkConfig
 SMALLEST_MAP = 4  # pixels a side below which the convolutions stop halving
 
 
-def _dense(sizes: Sequence[int]) -> nn.Sequential:
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+def _dense(sizes: Sequence[int], activation: Callable[[], nn.Module]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), nn.ReLU()]
+        layers += [nn.Linear(before, after), activation()]
     return nn.Sequential(*layers)
 
 
@@ -37,18 +40,19 @@ def build_body(network: NetworkConfig, image_shape: tuple[int, int, int]) -> nn.
         image_shape: (C, H, W).
     """
     channels, height, width = image_shape
+    activation = _ACTIVATIONS[network.activation]
     if network.architecture == "mlp":
         return nn.Sequential(
-            nn.Flatten(), _dense([channels * height * width, *network.hidden_dims])
+            nn.Flatten(), _dense([channels * height * width, *network.hidden_dims], activation)
         )
     layers: list[nn.Module] = []
     sizes = halvings(height, width)
     before, after = channels, network.width
     for _ in sizes[1:]:
-        layers += [nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1), nn.ReLU()]
+        layers += [nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1), activation()]
         before, after = after, after * 2
     flat = before * sizes[-1][0] * sizes[-1][1]
-    return nn.Sequential(*layers, nn.Flatten(), _dense([flat, *network.hidden_dims]))
+    return nn.Sequential(*layers, nn.Flatten(), _dense([flat, *network.hidden_dims], activation))
 
 
 def build_decoder(network: NetworkConfig, image_shape: tuple[int, int, int]) -> nn.Sequential:
@@ -59,10 +63,11 @@ def build_decoder(network: NetworkConfig, image_shape: tuple[int, int, int]) -> 
         image_shape: (C, H, W).
     """
     channels, height, width = image_shape
+    activation = _ACTIVATIONS[network.activation]
     mirrored = [network.latent_dim, *reversed(network.hidden_dims)]
     if network.architecture == "mlp":
         return nn.Sequential(
-            _dense(mirrored),
+            _dense(mirrored, activation),
             nn.Linear(mirrored[-1], channels * height * width),
             nn.Unflatten(1, (channels, height, width)),
         )
@@ -70,7 +75,7 @@ def build_decoder(network: NetworkConfig, image_shape: tuple[int, int, int]) -> 
     stages = len(sizes) - 1
     deepest = network.width * 2 ** (stages - 1)
     layers: list[nn.Module] = [
-        _dense([*mirrored, deepest * sizes[-1][0] * sizes[-1][1]]),
+        _dense([*mirrored, deepest * sizes[-1][0] * sizes[-1][1]], activation),
         nn.Unflatten(1, (deepest, *sizes[-1])),
     ]
     before = deepest
@@ -89,7 +94,7 @@ def build_decoder(network: NetworkConfig, image_shape: tuple[int, int, int]) -> 
             )
         )
         if stage:
-            layers.append(nn.ReLU())
+            layers.append(activation())
         before = after
     return nn.Sequential(*layers)
 

@@ -30,6 +30,16 @@ class Reconstructions:
     null_mse: float
 
 
+def _mean_image(images: ImageSet) -> NDArray[np.float64]:
+    """The mean training image, (C, H, W) in [0, 1], without holding all of them at once."""
+    total = np.zeros(images.image_shape, np.int64)
+    for start in range(0, len(images.train_index), CHUNK):
+        rows = images.train_index[start : start + CHUNK]
+        total += images.images[rows].sum(axis=0, dtype=np.int64)
+    mean: NDArray[np.float64] = total / (255 * len(images.train_index))
+    return mean
+
+
 def encode_held_out(
     codec: Codec, network: NetworkConfig, images: ImageSet
 ) -> tuple[Encodings, Reconstructions]:
@@ -44,7 +54,7 @@ def encode_held_out(
         The encodings, and what the reconstructions cost.
     """
     index = images.held_out_index
-    mean_image = images.images[images.train_index].mean(axis=0, dtype=np.float64) / 255
+    mean_image = _mean_image(images)
     # Away from 0 and 1, where a Bernoulli's logit has no value; 1/512 is half a grey level.
     mean_logits = torch.logit(torch.from_numpy(mean_image).clamp(1 / 512, 1 - 1 / 512)).float()
     means, log_vars, nlls, mses = [], [], [], []
@@ -58,7 +68,7 @@ def encode_held_out(
         nlls.append(codec.reconstruction_nll(chunk, mean))
         mses.append(((codec.decode(mean) - chunk) ** 2).mean(axis=(1, 2, 3)))
         tensor = torch.from_numpy(chunk)
-        null = reconstruction_nll(mean_logits.expand_as(tensor), tensor, network)
+        null = reconstruction_nll(mean_logits.expand_as(tensor), tensor, network, codec.sigma)
         null_nll += null.sum().item()
         null_mse += float(((mean_image.astype(np.float32) - chunk) ** 2).mean(axis=(1, 2, 3)).sum())
     encodings = Encodings(

@@ -1,9 +1,7 @@
 """From a finished training to the checkpoint folder."""
 
-import csv
 import platform
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,22 +17,12 @@ from explorer.models.checkpoint import (
     save_checkpoint,
 )
 from explorer.models.codec import Codec
-from explorer.models.config import CheckpointConfig, DataConfig
-from explorer.training.config import TrainConfig
-from explorer.training.loop import EpochReport, Trainer
+from explorer.models.config import CheckpointConfig, DataConfig, NetworkConfig
+from explorer.training.loop import Trainer
+from explorer.training.naming import checkpoint_name
+from explorer.training.runs import write_history
 
 RECORDED = ("torch", "numpy", "umap-learn", "scikit-learn", "streamlit")
-TERMS = ("reconstruction_nll", "kl", "loss")
-
-
-def checkpoint_name(config: TrainConfig) -> str:
-    """The name given, or one made of data, kind and latent_dim."""
-    if config.name:
-        return config.name
-    path = Path(config.data)
-    source = path.stem if path.suffix == ".npz" else path.resolve().name
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-._") or "images"
-    return f"{readable[:60]}-{config.kind}-{config.network.latent_dim}"
 
 
 def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
@@ -52,6 +40,8 @@ def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
                 sum(report.images_per_second for report in trainer.history) / len(trainer.history)
             ),
         }
+        if config.kind == "infovae":
+            metrics["held_out_mmd"] = best.held_out.mmd
         if config.kind == "ae":
             del metrics["held_out_negative_elbo"], metrics["held_out_kl"]
     return CheckpointConfig(
@@ -68,13 +58,10 @@ def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
             licence=images.licence,
         ),
         training={
-            "beta": config.beta,
-            "epochs": config.epochs,
-            "epochs_run": len(trainer.history),
-            "batch_size": config.batch_size,
+            **config.training(),
+            "corrupt_amount": config.amount,
             "optimizer": "adam",
-            "learning_rate": config.learning_rate,
-            "seed": config.seed,
+            "epochs_run": len(trainer.history),
             "train_images": len(images.train_index),
             "held_out_images": len(images.held_out_index),
         },
@@ -92,24 +79,57 @@ def best_codec(trainer: Trainer) -> Codec:
     return Codec.from_weights(checkpoint_config(trainer), trainer.best_weights)
 
 
-def write_history(path: Path, history: Sequence[EpochReport]) -> None:
-    """history.csv: a row an epoch, each term apart, nats per image."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        splits = ("train", "held_out")
-        columns = [f"{split}_{term}" for split in splits for term in TERMS]
-        writer.writerow(["epoch", *columns, "images_per_second", "seconds", "best"])
-        for report in history:
-            terms = [getattr(getattr(report, split), term) for split in splits for term in TERMS]
-            row = [f"{value:.4f}" for value in terms]
-            row += [f"{report.images_per_second:.0f}", f"{report.seconds:.2f}"]
-            writer.writerow([report.epoch, *row, int(report.best)])
+def describe_likelihood(network: NetworkConfig) -> str:
+    """The likelihood, in words."""
+    if network.likelihood == "bernoulli":
+        return "Bernoulli likelihood"
+    if network.learn_sigma:
+        return "Gaussian likelihood, its sigma learned"
+    return f"Gaussian likelihood of sigma {network.sigma:g}"
+
+
+def describe_objective(config: CheckpointConfig) -> str:
+    """What was minimised, in words."""
+    training = config.training
+    if config.kind == "ae":
+        return "reconstruction NLL"
+    if config.kind == "infovae":
+        alpha, weight = training["info_alpha"], training["info_lambda"]
+        return (
+            f"reconstruction NLL + {1 - alpha:g} KL + {alpha + weight - 1:g} MMD "
+            f"(InfoVAE's alpha {alpha:g}, lambda {weight:g})"
+        )
+    if training["importance_samples"] > 1:
+        return f"importance-weighted bound of {training['importance_samples']} draws"
+    told = f"reconstruction NLL + {training['beta']:g} KL"
+    if training["kl_warmup"]:
+        told += f", the KL rising over {training['kl_warmup']} epochs"
+    if training["kl_cycles"]:
+        told += f", the KL rising {training['kl_cycles']} times"
+    if training["free_bits"]:
+        told += f", {training['free_bits']:g} free nats an axis"
+    return told
+
+
+def describe_corruption(config: CheckpointConfig) -> str:
+    """What the model was trained to undo, in words; "" for nothing."""
+    how, amount = config.training["corrupt"], config.training["corrupt_amount"]
+    return {
+        "none": "",
+        "noise": f"Gaussian noise of standard deviation {amount:g} (a denoiser)",
+        "mask": f"a hidden square, {amount:.0%} of the image's side (an inpainter)",
+        "downsample": f"a downsampling by {amount:g} (a super-resolver)",
+    }[how]
 
 
 def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
     """CARD.md: what the checkpoint is, what it was made from, and how to make it again."""
     data, network, training = config.data, config.network, config.training
-    kind = {"vae": "variational autoencoder (VAE)", "ae": "plain autoencoder (AE)"}[config.kind]
+    kind = {
+        "vae": "variational autoencoder (VAE)",
+        "ae": "plain autoencoder (AE)",
+        "infovae": "information-maximising variational autoencoder (InfoVAE)",
+    }[config.kind]
     channels, height, width = data.image_shape
     layers = " x ".join(str(units) for units in network.hidden_dims)
     body = (
@@ -117,23 +137,20 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
         if network.architecture == "conv"
         else f"fully connected, {layers} hidden units"
     )
-    objective = "reconstruction NLL"
-    if config.kind == "vae":
-        objective += f" + {training['beta']:g} KL"
-    loss = "negative ELBO" if config.kind == "vae" else "reconstruction NLL"
+    loss = "reconstruction NLL" if config.kind == "ae" else "negative ELBO"
     value = held_out_loss(config)
-    weighed = " (reconstruction NLL + 1 KL)" if training["beta"] != 1 else ""
     lines = [
         f"# {config.name}",
         "",
         f"A {kind} of {network.latent_dim} latents for {Path(data.name).name} images "
         f"({channels} x {height} x {width}).",
         "",
-        f"- Network: {body}; {network.likelihood} likelihood.",
-        f"- Objective: {objective}, Adam {training['learning_rate']:g}, "
+        f"- Network: {body}; {describe_likelihood(network)}.",
+        f"- Objective: {describe_objective(config)}, Adam {training['learning_rate']:g}, "
         f"batches of {training['batch_size']}, {training['epochs_run']} epochs, "
         f"seed {training['seed']}.",
-        f"- Held-out {loss}{weighed}: {value:.2f} nats per image over "
+        *([f"- It undoes: {undone}."] if (undone := describe_corruption(config)) else []),
+        f"- Held-out {loss}: {value:.2f} nats per image over "
         f"{training['held_out_images']:,} images, one posterior draw each. The weights are those "
         f"of epoch {config.metrics['best_epoch']}, the best by the held-out objective.",
         "",

@@ -207,7 +207,9 @@ def test_images_that_cannot_be_kept_are_given_all_the_same(obstacle, dots, tmp_p
 
 def test_many_images_are_not_drawn_while_a_page_waits(dots, tmp_path):
     scheme, drawn = dots
-    with pytest.raises(DataNotAtHandError, match=r"20,001 images of dots:20001 .*--data dots:20001"):
+    with pytest.raises(
+        DataNotAtHandError, match=r"20,001 images of dots:20001 .*--data dots:20001"
+    ):
         load_generated(scheme, QUICK_COUNT + 1, tmp_path, allow_drawing=False)
     assert not drawn
     load_generated(scheme, 1000, tmp_path, allow_drawing=False)

@@ -1,0 +1,47 @@
+"""Posterior collapse, told in words while the run can still be mended."""
+
+from collections.abc import Sequence
+
+from explorer.training.config import TrainConfig
+from explorer.training.loop import EpochReport
+
+SHARE = 0.25  # of the axes, below which the active units have collapsed
+SETTLED = 5  # epochs, from the end of the warm-up, after which axes that never woke will not
+
+
+def describe_collapse(config: TrainConfig, history: Sequence[EpochReport]) -> str | None:
+    """What to say when the active units have just turned out to be under a quarter of the axes.
+
+    Args:
+        config: the run's settings.
+        history: a report an epoch so far.
+
+    Returns:
+        A sentence, once: when they have fallen below it, or not risen above it in 5 epochs after
+        the warm-up. Else None.
+    """
+    width = config.network.latent_dim
+    after = [report for report in history if report.epoch > config.warmup_epochs]
+    if config.kind == "ae" or not after:
+        return None
+    few = [report.active_units < SHARE * width for report in after]
+    fallen = len(few) > 1 and few[-1] and not few[-2]
+    asleep = len(few) == SETTLED and all(few)
+    if not fallen and not asleep:
+        return None
+    active = history[-1].active_units
+    remedies = []
+    if config.full_kl_weight > 0:
+        if config.full_kl_weight > 1:
+            remedies.append("a lower --beta")
+        if not config.kl_warmup and not config.kl_cycles:
+            remedies.append(f"--kl-warmup {max(1, config.epochs // 3)}")
+        if not config.free_bits:
+            remedies.append("--free-bits 0.1")
+    elif config.mmd_weight:
+        remedies.append("a smaller --info-lambda")
+    remedies.append(f"a smaller --latent-dim than {width}" if width > 1 else "more --epochs")
+    return (
+        f"Only {active} of {width} latent axes carry information: the posterior has collapsed onto "
+        f"the prior in the others. The usual remedies: {', '.join(remedies)}."
+    )

@@ -1,0 +1,228 @@
+"""The run folder: all that a training needs to go on, and what it left on its way."""
+
+import csv
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from explorer.errors import CheckpointError, ConfigError, TrainingError
+from explorer.storage import check_writable, save_arrays, write_file
+from explorer.training.config import NAME_PATTERN
+from explorer.training.loop import TERMS, EpochReport, Trainer
+
+FORMAT = 1
+RUN, STATE, LOCK, HISTORY = "run.json", "state.pt", "lock", "history.csv"
+FORMING = "forming"  # the folder of what the latent space looked like, epoch by epoch
+MOST_KEPT = 200  # epochs whose codes are kept, about, however long the run
+EARLY = 20  # epochs that are kept in any case: the space forms early
+TRAINING, FINISHED, DIVERGED = "training", "finished", "diverged"
+
+
+def runs_folder(out: Path) -> Path:
+    """Where the runs lie whose checkpoints go to `out`: in the folder runs beside it."""
+    return out.expanduser().resolve().parent / "runs"
+
+
+class RunFolder:
+    """One run's folder, `runs/<name>`.
+
+    Holds run.json (every setting, the command, the threads, how far it is), state.pt (weights,
+    optimiser, generators; until the run is finished), history.csv and forming/ (the codes of the
+    same images and the decoder's answers to the same codes, epoch by epoch).
+
+    Args:
+        folder: where.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run; the lock goes when the process does, however it ends.
+
+        Raises:
+            TrainingError: if another process trains it.
+            ConfigError: if the folder cannot be written.
+        """
+        check_writable(self.folder)
+        lock = filelock.FileLock(self.folder / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as cause:
+            raise TrainingError(
+                f"{self.name} is being trained by another process at this moment; wait for it, or "
+                "give another --name."
+            ) from cause
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def load(self) -> dict[str, Any] | None:
+        """run.json, or None if there is no run here.
+
+        Raises:
+            TrainingError: if it cannot be read or is of another format.
+        """
+        path = self.folder / RUN
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as cause:
+            raise TrainingError(
+                f"{path} cannot be read ({cause}); start the run afresh."
+            ) from cause
+        if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+            raise TrainingError(
+                f"{path} is of another version of the trainer; start the run afresh with "
+                "--overwrite."
+            )
+        return plain
+
+    def begin(self, plain: Mapping[str, Any]) -> None:
+        """Start afresh: nothing of an earlier run of this name stays.
+
+        Raises:
+            CheckpointError: if nothing can be written.
+        """
+        for name in (STATE, HISTORY):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / FORMING, ignore_errors=True)
+        self.save(plain)
+
+    def save(self, plain: Mapping[str, Any]) -> None:
+        """Write run.json, whole or not at all.
+
+        Raises:
+            CheckpointError: if it cannot be written.
+        """
+        text = json.dumps({"format": FORMAT, **plain}, indent=2) + "\n"
+        write_file(self.folder / RUN, lambda file: file.write(text.encode()))
+
+    def save_state(self, trainer: Trainer) -> None:
+        """Write what the training needs to go on, whole or not at all.
+
+        Raises:
+            CheckpointError: if it cannot be written; the state before it is still there.
+        """
+        state = trainer.state()
+        try:
+            write_file(self.folder / STATE, lambda file: torch.save(state, file))
+        except RuntimeError as cause:  # torch's own word for a disk that is full
+            raise CheckpointError(f"{self.folder / STATE} cannot be written: {cause}.") from cause
+
+    def load_state(self, trainer: Trainer) -> bool:
+        """Let a trainer go on from where the run was.
+
+        Returns:
+            False if nothing was saved yet.
+
+        Raises:
+            TrainingError: if the state is damaged or not of this run.
+        """
+        path = self.folder / STATE
+        if not path.is_file():
+            return False
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as cause:
+            raise TrainingError(
+                f"{path} is damaged ({type(cause).__name__}); start the run afresh with "
+                "--overwrite."
+            ) from cause
+        trainer.load_state(state)
+        return True
+
+    def forget_state(self) -> None:
+        """Drop the state of a finished run: its checkpoint has the weights."""
+        (self.folder / STATE).unlink(missing_ok=True)
+
+    def record(self, trainer: Trainer, report: EpochReport) -> None:
+        """Keep what an epoch brought: a row of history.csv, and codes and pictures in forming/.
+
+        Raises:
+            CheckpointError: if it cannot be written.
+        """
+        write_history(self.folder / HISTORY, trainer.history)
+        total = trainer.config.epochs
+        every = max(1, total // MOST_KEPT)
+        if report.epoch > EARLY and report.epoch % every and report.epoch != total:
+            return
+        forming = self.folder / FORMING
+        forming.mkdir(exist_ok=True)
+        watched = forming / "watched.npz"
+        if not watched.is_file():
+            arrays: dict[str, NDArray[Any]] = {
+                "index": trainer.watched_index,
+                "fixed_codes": trainer.fixed_codes,
+            }
+            if trainer.images.labels is not None:
+                arrays["labels"] = trainer.images.labels[trainer.watched_index]
+            save_arrays(watched, arrays)
+        save_arrays(
+            forming / f"epoch-{report.epoch:06d}.npz",
+            {"codes": report.codes.astype(np.float16), "samples": report.samples},
+        )
+
+
+def open_run(out: Path, name: str) -> RunFolder:
+    """The folder of a run that is there.
+
+    Raises:
+        ConfigError: if there is none of that name, naming those that are there.
+    """
+    parent = runs_folder(out)
+    run = RunFolder(parent / name)
+    if NAME_PATTERN.fullmatch(name) and (run.folder / RUN).is_file():
+        return run
+    names = sorted(path.parent.name for path in parent.glob(f"*/{RUN}"))
+    there = f"there are {', '.join(names)}" if names else "there are none"
+    raise ConfigError(f"There is no run {name!r} in {parent}; {there}.")
+
+
+def write_history(path: Path, history: Sequence[EpochReport]) -> None:
+    """history.csv: a row an epoch, each term apart, nats per image (mmd has no unit).
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    splits = ("train", "held_out")
+    columns = [f"{split}_{term}" for split in splits for term in TERMS]
+    rows = [
+        ["epoch", *columns, "active_units", "kl_weight", "learning_rate", "images_per_second",
+         "seconds", "best"]
+    ]  # fmt: skip
+    axes = len(history[0].kl_per_axis) if history else 0
+    rows[0] += [f"kl_{axis}" for axis in range(axes)]
+    for report in history:
+        terms = [getattr(getattr(report, split), term) for split in splits for term in TERMS]
+        rows.append(
+            [
+                str(report.epoch),
+                *(f"{value:.5g}" if abs(value) < 1 else f"{value:.4f}" for value in terms),
+                str(report.active_units),
+                f"{report.kl_weight:g}",
+                f"{report.learning_rate:.6g}",
+                f"{report.images_per_second:.0f}",
+                f"{report.seconds:.2f}",
+                str(int(report.best)),
+                *(f"{value:.4f}" for value in report.kl_per_axis),
+            ]
+        )
+
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    write_file(path, lambda file: file.write(text.getvalue().encode()))
