@@ -9,6 +9,7 @@ from explorer.errors import CheckpointError, ConfigError
 
 ARCHITECTURES = ("mlp", "conv")
 KINDS = ("vae", "ae", "infovae")
+KIND_NAMES = {"vae": "VAE", "ae": "AE", "infovae": "InfoVAE"}
 ACTIVATIONS = ("relu", "tanh")
 LIKELIHOODS = ("bernoulli", "gaussian")
 CHANNELS = (1, 3)

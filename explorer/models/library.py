@@ -97,17 +97,26 @@ def _stamp(folder: Path) -> tuple[tuple[int, int], ...]:
 def find_pair(listing: Listing, others: Sequence[Listing]) -> Listing | None:
     """The checkpoint which differs from this one in kind alone.
 
-    Same data, network and training settings; where several fit, the first by name.
+    Same data, network and training settings. Where several fit: a VAE or an AE before an InfoVAE,
+    a plain VAE before one of another beta, then the first by name.
     """
     if listing.config is None:
         return None
     mine = listing.config
-    for other in others:
-        if other.config is None or other.config.kind == mine.kind:
-            continue
-        if differences(mine, other.config) == []:
-            return other
-    return None
+    fitting = [
+        other
+        for other in others
+        if other.config is not None
+        and other.config.kind != mine.kind
+        and differences(mine, other.config) == []
+    ]
+
+    def rank(other: Listing) -> tuple[bool, bool, str]:
+        assert other.config is not None
+        beta = other.config.training.get("beta", 1)
+        return other.config.kind == "infovae", beta != 1, other.name
+
+    return min(fitting, key=rank, default=None)
 
 
 def differences(one: CheckpointConfig, other: CheckpointConfig) -> list[str]:
@@ -119,7 +128,9 @@ def differences(one: CheckpointConfig, other: CheckpointConfig) -> list[str]:
     # What a model has no use for does not tell two of them apart.
     unused = set()
     if "ae" in kinds:
-        unused.add("beta")
+        unused |= {"beta", "kl_warmup", "kl_cycles", "free_bits"}
+    if "infovae" not in kinds or "ae" in kinds:
+        unused |= {"info_alpha", "info_lambda"}
     if architectures == {"mlp"}:
         unused.add("width")
     if likelihoods == {"bernoulli"}:

@@ -10,6 +10,7 @@ from explorer.images.sheet import tile
 from explorer.latent.axes import sample_aggregate_posterior
 from explorer.latent.interpolation import lerp, slerp
 from explorer.live.model import OpenedModel
+from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, differences, find_pair
 from explorer.models.pictures import held_out_pictures
 from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
@@ -92,8 +93,8 @@ def show_fairness(models: list[OpenedModel]) -> None:
         weights = {model.config.training.get("beta") for model in models} - {1.0, None}
         weighed = "" if not weights else f" The VAE was trained with beta = {weights.pop():g}."
         st.caption(
-            f"A fair pair, {one.kind.upper()} and {other.kind.upper()}: the same data, network, "
-            f"epochs, batches and seed; the kind alone differs.{weighed}"
+            f"A fair pair, {KIND_NAMES[one.kind]} and {KIND_NAMES[other.kind]}: the same data, "
+            f"network, epochs, batches and seed; the kind alone differs.{weighed}"
         )
 
 

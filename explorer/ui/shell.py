@@ -7,6 +7,7 @@ import streamlit as st
 from explorer.errors import ExplorerError
 from explorer.live.hub import shared_hub
 from explorer.models.checkpoint import held_out_loss
+from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, checkpoint_folders, list_checkpoints
 from explorer.ui import cached, state
 from explorer.ui.words import plain
@@ -25,9 +26,12 @@ def describe(listing: Listing) -> str:
     parts = [
         listing.name,
         Path(config.data.name).name,
-        config.kind.upper(),
+        KIND_NAMES[config.kind],
         f"{config.network.latent_dim} latent{'s' if config.network.latent_dim > 1 else ''}",
     ]
+    undone = config.training.get("corrupt", "none")
+    if undone != "none":
+        parts.append(f"undoes {undone}")
     if loss is not None:
         parts.append(f"{loss:.1f} nats held out")
     return " · ".join(parts)

@@ -20,7 +20,8 @@ from explorer.models.checkpoint import (
     save_checkpoint,
 )
 from explorer.models.codec import Codec
-from explorer.models.library import differences, find_pair, list_checkpoints
+from explorer.models.config import CheckpointConfig
+from explorer.models.library import Listing, differences, find_pair, list_checkpoints
 
 
 @pytest.fixture
@@ -267,3 +268,31 @@ def test_decoded_pixels_are_the_mean_image_rounded(checkpoints):
     pixels, images = codec.decode_pixels(codes), codec.decode(codes)
     assert pixels.shape == (3, 10, 12, 1)
     assert np.abs(pixels.transpose(0, 3, 1, 2) / 255 - images).max() <= 0.5 / 255 + 1e-6
+
+
+def listed(config, name, kind, **training):
+    changed = {**vars(config), "name": name, "kind": kind}
+    changed["training"] = {**config.training, **training}
+    return Listing(name, Path(name), CheckpointConfig(**changed), None, ())
+
+
+def test_the_pair_of_an_autoencoder_is_the_plain_vae_among_several(checkpoints):
+    config = load_config(checkpoints / "bars-vae")
+    auto, info = listed(config, "a-ae", "ae"), listed(config, "b-infovae", "infovae")
+    heavy, plain = listed(config, "c-vae-beta4", "vae", beta=4.0), listed(config, "d-vae", "vae")
+    everyone = [auto, info, heavy, plain]
+    assert find_pair(auto, everyone).name == "d-vae"
+    assert find_pair(plain, everyone).name == "a-ae"
+    assert find_pair(info, everyone).name == "a-ae"
+    assert find_pair(heavy, everyone).name == "a-ae"
+    assert find_pair(auto, [auto, info]).name == "b-infovae"
+
+
+def test_what_an_autoencoder_has_no_use_for_makes_no_pair_unfair(checkpoints):
+    config = load_config(checkpoints / "bars-vae")
+    shaped = listed(config, "vae", "vae", beta=4.0, kl_warmup=10, free_bits=0.1).config
+    auto = listed(config, "ae", "ae").config
+    assert differences(shaped, auto) == []
+    assert len(differences(shaped, listed(config, "plain", "vae").config)) == 3
+    damaged = listed(config, "ae", "ae", corrupt="mask").config
+    assert differences(shaped, damaged) == ["training corrupt: none against mask"]
