@@ -80,19 +80,37 @@ def test_make_run_on_a_fresh_clone_installs_and_serves_and_trains(tmp_path):
     assert "Traceback" not in output, output
     assert f"http://localhost:{port}" in output
 
-    # The README's own command, in the environment that `make run` made.
-    trained = subprocess.run(
-        "python train_vae.py --data digits --kind vae --latent-dim 8 --epochs 30 --name my-digits",
-        shell=True,
-        cwd=fresh,
-        env={**os.environ, "PATH": f"{fresh / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
+    # The README's own commands, in the environment that `make run` made.
+    bin_first = f"{fresh / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+    def run(command):
+        assert command in (ROOT / "README.md").read_text(encoding="utf-8")
+        done = subprocess.run(
+            command, shell=True, cwd=fresh, env={**os.environ, "PATH": bin_first},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    first = (
+        "python train_vae.py --data digits --kind vae --latent-dim 8 --epochs 30 --name my-digits"
     )
-    assert trained.returncode == 0, trained.stderr
+    interrupted = start("bash", "-c", f"exec {first}", cwd=fresh, PATH=bin_first)
+    for line in interrupted.stdout:
+        if "epoch    2/30" in line:
+            interrupted.send_signal(signal.SIGINT)
+            break
+    told, _ = interrupted.communicate(timeout=60 * MINUTES)
+    assert "python train_vae.py --resume my-digits" in told
     assert (fresh / "pretrained" / "my-digits" / "model.safetensors").is_file()
-    assert "epoch   30/30" in trained.stderr + trained.stdout
+    assert "epoch   30/30" in run("python train_vae.py --resume my-digits")
+    assert "NLL estimate, K = 200" in run("python train_vae.py evaluate my-digits")
+    run(
+        "python train_vae.py --data digits --kind ae --latent-dim 8 --epochs 30 --name my-digits-ae"
+    )
+    run("torchrun --nproc-per-node 2 train_vae.py --data digits --name my-digits-ddp")
+    for name in ("my-digits", "my-digits-ae", "my-digits-ddp"):
+        assert (fresh / "pretrained" / name / "model.safetensors").is_file()
 
 
 def test_make_test_is_what_ci_runs():

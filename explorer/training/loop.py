@@ -339,7 +339,9 @@ class Trainer:
         noise = torch.Generator().manual_seed(self.config.seed)
         drawn = torch.Generator().manual_seed(self.config.seed)
         sums = [0.0] * len(TERMS)
-        moments = torch.zeros(3, width, dtype=torch.float64, device=self._device)
+        # Apple's GPUs know no 64-bit floats.
+        wide = torch.float32 if self._device.type == "mps" else torch.float64
+        moments = torch.zeros(3, width, dtype=wide, device=self._device)
         shift: Tensor | None = None
         for start in range(0, len(self._held_out_index), EVALUATION_CHUNK):
             rows = self._held_out_index[start : start + EVALUATION_CHUNK]
@@ -349,11 +351,11 @@ class Trainer:
             )
             for place, name in enumerate(TERMS):
                 sums[place] += len(rows) * getattr(loss.terms, name)
-            mean = loss.mean.double()
+            mean = loss.mean.to(wide)
             if shift is None:
                 # Sums of squares lose digits far from 0; any point among the codes will do.
                 shift = self.processes.sum(mean.sum(0)) / len(rows)
-            moments[0] += loss.kl.double().sum(0)
+            moments[0] += loss.kl.to(wide).sum(0)
             moments[1] += (mean - shift).sum(0)
             moments[2] += (mean - shift).square().sum(0)
         count = len(self._held_out_index)

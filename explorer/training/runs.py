@@ -22,6 +22,7 @@ from explorer.training.loop import TERMS, EpochReport, Trainer
 
 FORMAT = 1
 RUN, STATE, LOCK, HISTORY = "run.json", "state.pt", "lock", "history.csv"
+TENSORBOARD = "tensorboard"
 FORMING = "forming"  # the folder of what the latent space looked like, epoch by epoch
 MOST_KEPT = 200  # epochs whose codes are kept, about, however long the run
 EARLY = 20  # epochs that are kept in any case: the space forms early
@@ -100,7 +101,8 @@ class RunFolder:
         """
         for name in (STATE, HISTORY):
             (self.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(self.folder / FORMING, ignore_errors=True)
+        for name in (FORMING, TENSORBOARD):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         self.save(plain)
 
     def save(self, plain: Mapping[str, Any]) -> None:

@@ -7,6 +7,21 @@ from explorer.images.sheet import tile
 from explorer.training.loop import TERMS, EpochReport
 
 
+def check_tensorboard() -> None:
+    """See that TensorBoard's files can be written.
+
+    Raises:
+        ConfigError: if the package tensorboard is not installed.
+    """
+    try:
+        import torch.utils.tensorboard.writer  # noqa: F401
+    except ImportError as cause:
+        raise ConfigError(
+            "--tensorboard needs the package tensorboard, which is not installed; "
+            "pip install tensorboard."
+        ) from cause
+
+
 class TensorBoardLog:
     """Writes each epoch's terms, active units and decoded samples.
 
@@ -20,13 +35,9 @@ class TensorBoardLog:
     """
 
     def __init__(self, folder: Path, first_epoch: int = 1) -> None:
-        try:
-            from torch.utils.tensorboard.writer import SummaryWriter
-        except ImportError as cause:
-            raise ConfigError(
-                "--tensorboard needs the package tensorboard, which is not installed; "
-                "pip install tensorboard."
-            ) from cause
+        check_tensorboard()
+        from torch.utils.tensorboard.writer import SummaryWriter
+
         self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
 
     def write(self, report: EpochReport) -> None:
