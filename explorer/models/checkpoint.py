@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from explorer.errors import CheckpointError
 from explorer.models.config import CheckpointConfig
@@ -86,12 +86,9 @@ def save_checkpoint(
 
     def fill(target: Path) -> None:
         metadata = {"format": str(FORMAT), "kind": config.kind}
-        save_file(
-            {name: np.ascontiguousarray(weights[name]) for name in weights},
-            target / WEIGHTS,
-            metadata=metadata,
-        )
-        (target / WEIGHTS).chmod(0o644)  # safetensors makes it private
+        arrays_by_name = {name: np.ascontiguousarray(weights[name]) for name in weights}
+        # In memory first: of a disk that is full the file says so in Python's own words.
+        (target / WEIGHTS).write_bytes(save(arrays_by_name, metadata=metadata))
         plain = {"format": FORMAT, **config.to_dict()}
         (target / CONFIG).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
         arrays: dict[str, NDArray[Any]] = {"mean": encodings.mean, "index": encodings.index}

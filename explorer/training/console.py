@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from explorer.errors import CheckpointError, ConfigError, TrainingError
@@ -329,7 +330,11 @@ class Session:
         # What an earlier part of this run saved is its own to replace.
         own = plain["replace"] or plain["checkpoint"] == str(self._folder.resolve())
         try:
-            with Stop(lambda: self._around.warn("\nSaving, wait; Ctrl-C again ends it.")):
+            with (
+                Stop(lambda: self._around.warn("\nSaving, wait; Ctrl-C again ends it.")),
+                # numpy's threads spin too, and beside another busy process crawl.
+                threadpool_limits(torch.get_num_threads(), user_api="blas"),
+            ):
                 folder = self._around.finish(trainer, self._folder, plain["command"], own)
         except CheckpointError as error:
             raise CheckpointError(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from explorer.errors import CheckpointError, ConfigError, TrainingError
+from explorer.errors import ConfigError, TrainingError
 from explorer.storage import check_writable, save_arrays, write_file
 from explorer.training.config import NAME_PATTERN
 from explorer.training.loop import TERMS, EpochReport, Trainer
@@ -120,11 +120,10 @@ class RunFolder:
         Raises:
             CheckpointError: if it cannot be written; the state before it is still there.
         """
-        state = trainer.state()
-        try:
-            write_file(self.folder / STATE, lambda file: torch.save(state, file))
-        except RuntimeError as cause:  # torch's own word for a disk that is full
-            raise CheckpointError(f"{self.folder / STATE} cannot be written: {cause}.") from cause
+        # In memory first: of a disk that is full torch would say something else.
+        state = io.BytesIO()
+        torch.save(trainer.state(), state)
+        write_file(self.folder / STATE, lambda file: file.write(state.getbuffer()))
 
     def load_state(self, trainer: Trainer) -> bool:
         """Let a trainer go on from where the run was.
