@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from explorer.errors import ConfigError, ExplorerError, LatentError
 from explorer.models.library import SHIPPED
 from explorer.training.flags import build_evaluation_parser, parse_flags
+from explorer.training.streams import Forgiving
 
 if TYPE_CHECKING:
     from explorer.images.dataset import ImageSet
@@ -31,19 +32,16 @@ def say(text: str) -> None:
     """Print a line, above a progress bar too; a reader who has left does not end the training."""
     from tqdm import tqdm
 
-    if not FIRST:
-        return
-    try:
-        tqdm.write(text, file=sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if FIRST:
+        out = Forgiving(sys.stdout)
+        tqdm.write(text, file=out)
+        out.flush()
 
 
 def warn(text: str) -> None:
     """Print a line at once, beside what the bar shows."""
     if FIRST:
-        print(text, file=sys.stderr)
+        Forgiving(sys.stderr).write(f"{text}\n")
 
 
 def load_data(spec: str, size: tuple[int, int] | None) -> "ImageSet":
@@ -63,7 +61,12 @@ def load_data(spec: str, size: tuple[int, int] | None) -> "ImageSet":
             for earlier in bars.values():
                 earlier.close()
             bars[what] = tqdm(
-                total=total, desc=what, unit_scale=True, leave=False, disable=not FIRST
+                total=total,
+                desc=what,
+                unit_scale=True,
+                leave=False,
+                disable=not FIRST,
+                file=Forgiving(sys.stderr),
             )
         bars[what].update(done - bars[what].n)
 
@@ -104,6 +107,7 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
         total=3,
         desc="fitting the projection",
         bar_format="{bar} {n_fmt}/{total_fmt} {elapsed}  {desc}",
+        file=Forgiving(sys.stderr),
     ) as bar:
         projection = fit_projection(
             encodings.mean, seed=config.seed, progress=bar.set_description_str

@@ -18,7 +18,7 @@ def describe_collapse(config: TrainConfig, history: Sequence[EpochReport]) -> st
 
     Returns:
         A sentence, once: when they have fallen below it, or not risen above it in 5 epochs after
-        the warm-up. Else None.
+        the warm-up (or by the end of a shorter run). Else None.
     """
     width = config.network.latent_dim
     after = [report for report in history if report.epoch > config.warmup_epochs]
@@ -26,17 +26,21 @@ def describe_collapse(config: TrainConfig, history: Sequence[EpochReport]) -> st
         return None
     few = [report.active_units < SHARE * width for report in after]
     fallen = len(few) > 1 and few[-1] and not few[-2]
-    asleep = len(few) == SETTLED and all(few)
+    over = len(few) < SETTLED and history[-1].epoch == config.epochs
+    asleep = all(few) and (len(few) == SETTLED or over)
     if not fallen and not asleep:
         return None
     active = history[-1].active_units
     remedies = []
     if config.full_kl_weight > 0:
         if config.full_kl_weight > 1:
-            remedies.append("a lower --beta")
-        if not config.kl_warmup and not config.kl_cycles:
+            infovae = config.kind == "infovae"
+            remedies.append("a higher --info-alpha" if infovae else "a lower --beta")
+        # The importance-weighted bound has no KL term to shape.
+        plain = config.importance_samples == 1
+        if plain and not config.kl_warmup and not config.kl_cycles:
             remedies.append(f"--kl-warmup {max(1, config.epochs // 3)}")
-        if not config.free_bits:
+        if plain and not config.free_bits:
             remedies.append("--free-bits 0.1")
     elif config.mmd_weight:
         remedies.append("a smaller --info-lambda")

@@ -307,10 +307,11 @@ def flag_values(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
             fits = whole or isinstance(value, float)
         elif isinstance(usual, str):
             fits = isinstance(value, str)
+        elif key == "size" and value is None:
+            fits = True
         else:  # size, milestones, hidden_dims
-            fits = value is None or (
-                isinstance(value, list) and all(type(part) is int for part in value)
-            )
+            fits = isinstance(value, list) and all(type(part) is int for part in value)
+            fits = fits and (key != "size" or len(value) == 2)
         if not fits:
             raise ConfigError(
                 f"{key!r} in {where} is {value!r:.80}; such as {usual!r} is expected."

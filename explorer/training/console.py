@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -36,9 +37,11 @@ from explorer.training.runs import (
     runs_folder,
 )
 from explorer.training.signals import Stop
+from explorer.training.streams import Forgiving
 from explorer.training.tensorboard import TensorBoardLog, check_tensorboard
 
 SAVE_EVERY = 30.0  # seconds of training that a crash may cost in time; it never costs a result
+FIRST = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun starts
 TERMINATED = 143  # the exit status after SIGTERM
 INTERRUPTED = 130
 
@@ -72,7 +75,12 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
     """
     config = find_config(flags)
     folder: Path = flags.out / config.name
-    if not flags.resume:
+    run = RunFolder(runs_folder(flags.out) / config.name)
+    if run.folder.is_dir() and FIRST:
+        # Before anything is loaded; what another process does meanwhile is met below.
+        with run.locked():
+            _check_startable(flags, run)
+    if flags.resume is None:
         if folder.exists() and not flags.overwrite:
             raise ConfigError(
                 f"There is a checkpoint {folder.name} in {folder.parent} already; "
@@ -94,7 +102,6 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
         check_writable(flags.out)
         # All that can be refused is, before the run is written down.
         trainer = Trainer(config, images, processes, compiled=flags.compile)
-        run = RunFolder(runs_folder(flags.out) / config.name)
         plain: dict[str, Any] = {}
         if processes.first:
             stack.enter_context(run.locked())
@@ -106,7 +113,7 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
             f"{len(images.held_out_index):,} held-out images of {channels} x {height} x {width}"
         )
         _set_threads(flags.threads, trainer, plain)
-        if flags.resume:
+        if flags.resume is not None:
             run.load_state(trainer)
         return Session(flags, around, trainer, run, plain).run()
 
@@ -117,23 +124,54 @@ def find_config(flags: argparse.Namespace) -> TrainConfig:
     Raises:
         ExplorerError: if there is no such run, or it is over.
     """
-    if not flags.resume:
+    if flags.out.expanduser().resolve() == runs_folder(flags.out):
+        raise ConfigError(
+            f"Checkpoints cannot go to {flags.out}: the runs lie in a folder of that name; give "
+            "another --out."
+        )
+    if flags.resume is None:
         config = read_config(flags)
         return replace(config, name=checkpoint_name(config))
     run = open_run(flags.out, flags.resume)
-    plain = run.load() or {}
-    if plain.get("status") == FINISHED:
+    told = (run.load() or {})["config"]
+    try:
+        return TrainConfig.from_settings({**told, **told["training"], **told["network"]})
+    except (KeyError, TypeError, AttributeError) as cause:
+        raise TrainingError(
+            f"{run.folder} holds no settings of a run; start it afresh with --overwrite."
+        ) from cause
+
+
+def _check_startable(flags: argparse.Namespace, run: RunFolder) -> dict[str, Any] | None:
+    """What the run's folder says of it, if it lets this training begin or go on.
+
+    Raises:
+        ExplorerError: if the run is over, or an unfinished one would be lost.
+    """
+    if flags.resume is None:
+        if flags.overwrite:
+            return None
+        plain = run.load()
+        if plain is not None and plain["status"] == TRAINING:
+            raise ConfigError(
+                f"There is an unfinished run {run.name} in {run.folder.parent}: --resume "
+                f"{run.name} goes on with it, --overwrite drops it."
+            )
+        return plain
+    plain = run.load()
+    if plain is None:
+        raise TrainingError(f"The run {run.name} is gone; start it afresh.")
+    if plain["status"] == FINISHED:
         raise TrainingError(
             f"The run {run.name} is finished, its checkpoint is {plain['checkpoint']}; to train "
             "longer, start it afresh with more --epochs and another --name."
         )
-    if plain.get("status") == DIVERGED:
+    if plain["status"] == DIVERGED:
         raise TrainingError(
             f"The run {run.name} diverged, and would again; start it afresh with a smaller "
             "--learning-rate."
         )
-    told = plain["config"]
-    return TrainConfig.from_settings({**told, **told["training"], **told["network"]})
+    return plain
 
 
 def _begin(
@@ -144,8 +182,8 @@ def _begin(
     Raises:
         ExplorerError: if an unfinished run would be lost, or the images are others.
     """
-    plain = run.load()
-    if flags.resume:
+    plain = _check_startable(flags, run)
+    if flags.resume is not None:
         assert plain is not None
         if plain["fingerprint"] != images.fingerprint:
             raise TrainingError(
@@ -153,11 +191,6 @@ def _begin(
                 "bring them back, or start it afresh."
             )
         return plain
-    if plain is not None and plain["status"] == TRAINING and not flags.overwrite:
-        raise ConfigError(
-            f"There is an unfinished run {run.name} in {run.folder.parent}: --resume {run.name} "
-            "goes on with it, --overwrite drops it."
-        )
     plain = {
         "status": TRAINING,
         "config": config.to_dict(),
@@ -238,8 +271,8 @@ class Session:
             return 0
         best = trainer.best
         if diverged is not None:
-            self._keep(lambda: self._run.save({**self._plain, "status": DIVERGED}))
             if best is None:
+                self._keep(lambda: self._run.save({**self._plain, "status": DIVERGED}))
                 raise diverged
         elif not trainer.done:
             say(f"Stopped in epoch {len(trainer.history) + 1}. Go on with: {self._go_on}")
@@ -263,6 +296,7 @@ class Session:
             unit_scale=True,
             dynamic_ncols=True,
             disable=not self._first,
+            file=Forgiving(sys.stderr),
         ) as bar:
 
             def on_batch(count: int, terms: LossTerms) -> None:
@@ -328,7 +362,12 @@ class Session:
         best = trainer.best
         assert best is not None
         # What an earlier part of this run saved is its own to replace.
-        own = plain["replace"] or plain["checkpoint"] == str(self._folder.resolve())
+        place = str(self._folder.resolve())
+        own = plain["replace"] or plain["checkpoint"] == place
+        if not self._folder.exists():
+            # Ours from now on, also if we are killed between saving it and saying so.
+            plain["checkpoint"] = place
+            self._keep(lambda: self._run.save(plain))
         try:
             with (
                 Stop(lambda: self._around.warn("\nSaving, wait; Ctrl-C again ends it.")),

@@ -45,7 +45,7 @@ keeps the run and the best epoch so far.
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # What says where and how to compute, and shapes no weight.
 ELSEWHERE = ("help", "out", "overwrite", "threads", "device", "compile", "tensorboard", "resume")
-WITH_RESUME = (*ELSEWHERE, "config")
+KEPT_AT_RESUME = set(ELSEWHERE) - {"overwrite"}
 
 
 class _Compact(argparse.RawDescriptionHelpFormatter):
@@ -206,15 +206,15 @@ def parse_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     if flags.config is not None:
         parser.set_defaults(**_read_config_file(flags.config))
         flags = parser.parse_args(arguments)
-    if flags.resume:
-        changed = [
-            f"--{key.replace('_', '-')}"
-            for key, value in vars(flags).items()
-            if key not in ELSEWHERE and value != build_parser().get_default(key)
-        ]
-        if changed or flags.overwrite:
+    if flags.resume is not None:
+        probe = build_parser()
+        for action in probe._actions:
+            action.default = argparse.SUPPRESS
+        given = set(vars(probe.parse_args(arguments))) - KEPT_AT_RESUME
+        changed = [f"--{key.replace('_', '-')}" for key in sorted(given)]
+        if changed:
             raise ConfigError(
-                f"{', '.join(changed) or '--overwrite'} cannot be given with --resume, which goes "
+                f"{', '.join(changed)} cannot be given with --resume, which goes "
                 "on with the run's own settings; leave it out, or start another run."
             )
     if not 0 <= flags.threads <= 1024:
@@ -225,7 +225,7 @@ def parse_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _read_config_file(path: Path) -> dict[str, Any]:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RecursionError) as cause:
         raise ConfigError(
             f"{path} cannot be read as JSON ({cause}); give a checkpoint's config.json."
         ) from cause
@@ -244,13 +244,15 @@ def command_line(flags: argparse.Namespace) -> str:
         told = action.dest in ("data", "kind", "latent_dim", "epochs", "name")
         if value in (None, "", []) or (value == action.default and not told):
             continue
-        words.append(action.option_strings[0])
-        if action.dest == "size":
-            words.append(f"{value[0]}x{value[1]}")
+        flag = action.option_strings[0]
+        if isinstance(value, bool):
+            words.append(flag)
         elif isinstance(value, list):
-            words += [str(part) for part in value]
-        elif not isinstance(value, bool):
-            words.append(str(value))
+            words += [flag, *map(str, value)]
+        else:
+            text = f"{value[0]}x{value[1]}" if action.dest == "size" else str(value)
+            # A value with a dash in front would be taken for a flag.
+            words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]
     return shlex.join(words)
 
 

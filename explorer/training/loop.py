@@ -233,7 +233,7 @@ class Trainer:
                 return
             trained = self._seconds
             images_seen = len(self._train_index) - steps_before * self.config.batch_size
-            rate = images_seen / (time.perf_counter() - start)
+            rate = max(0, images_seen) / (time.perf_counter() - start)
             report = self._report(epoch, rate, trained)
             self.history.append(report)
             self._begin_epoch()

@@ -126,9 +126,9 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
     """CARD.md: what the checkpoint is, what it was made from, and how to make it again."""
     data, network, training = config.data, config.network, config.training
     kind = {
-        "vae": "variational autoencoder (VAE)",
-        "ae": "plain autoencoder (AE)",
-        "infovae": "information-maximising variational autoencoder (InfoVAE)",
+        "vae": "A variational autoencoder (VAE)",
+        "ae": "A plain autoencoder (AE)",
+        "infovae": "An information-maximising variational autoencoder (InfoVAE)",
     }[config.kind]
     channels, height, width = data.image_shape
     layers = " x ".join(str(units) for units in network.hidden_dims)
@@ -142,7 +142,7 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
     lines = [
         f"# {config.name}",
         "",
-        f"A {kind} of {network.latent_dim} latents for {Path(data.name).name} images "
+        f"{kind} of {network.latent_dim} latents for {Path(data.name).name} images "
         f"({channels} x {height} x {width}).",
         "",
         f"- Network: {body}; {describe_likelihood(network)}.",

@@ -1,10 +1,11 @@
 """The run folder: all that a training needs to go on, and what it left on its way."""
 
 import csv
+import hashlib
 import io
 import json
+import pickle
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +16,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from explorer.errors import ConfigError, TrainingError
+from explorer.errors import CheckpointError, ConfigError, TrainingError
 from explorer.storage import check_writable, save_arrays, write_file
 from explorer.training.config import NAME_PATTERN
 from explorer.training.loop import TERMS, EpochReport, Trainer
 
 FORMAT = 1
+ENTRIES = (
+    "format",
+    "status",
+    "config",
+    "command",
+    "fingerprint",
+    "threads",
+    "replace",
+    "checkpoint",
+)
+DIGEST_BYTES = 32
 RUN, STATE, LOCK, HISTORY = "run.json", "state.pt", "lock", "history.csv"
 TENSORBOARD = "tensorboard"
 FORMING = "forming"  # the folder of what the latent space looked like, epoch by epoch
@@ -82,16 +94,17 @@ class RunFolder:
             plain = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as cause:
+        except (OSError, ValueError, RecursionError) as cause:
             raise TrainingError(
-                f"{path} cannot be read ({cause}); start the run afresh."
+                f"{path} cannot be read ({cause}); start the run afresh with --overwrite."
             ) from cause
-        if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+        missing = set(ENTRIES) - set(plain) if isinstance(plain, dict) else set(ENTRIES)
+        if missing or plain["format"] != FORMAT or not isinstance(plain["config"], dict):
             raise TrainingError(
-                f"{path} is of another version of the trainer; start the run afresh with "
-                "--overwrite."
+                f"{path} is damaged or of another version of the trainer; start the run afresh "
+                "with --overwrite."
             )
-        return plain
+        return dict(plain)
 
     def begin(self, plain: Mapping[str, Any]) -> None:
         """Start afresh: nothing of an earlier run of this name stays.
@@ -100,7 +113,8 @@ class RunFolder:
             CheckpointError: if nothing can be written.
         """
         for name in (STATE, HISTORY):
-            (self.folder / name).unlink(missing_ok=True)
+            if (self.folder / name).exists():
+                (self.folder / name).unlink()
         for name in (FORMING, TENSORBOARD):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self.save(plain)
@@ -121,9 +135,12 @@ class RunFolder:
             CheckpointError: if it cannot be written; the state before it is still there.
         """
         # In memory first: of a disk that is full torch would say something else.
-        state = io.BytesIO()
-        torch.save(trainer.state(), state)
-        write_file(self.folder / STATE, lambda file: file.write(state.getbuffer()))
+        file = io.BytesIO()
+        torch.save(trainer.state(), file)
+        state = file.getvalue()
+        # A disk may give back other bits than it was given, and no training is to go on with them.
+        digest = hashlib.blake2b(state, digest_size=DIGEST_BYTES).digest()
+        write_file(self.folder / STATE, lambda out: out.write(digest + state))
 
     def load_state(self, trainer: Trainer) -> bool:
         """Let a trainer go on from where the run was.
@@ -137,14 +154,23 @@ class RunFolder:
         path = self.folder / STATE
         if not path.is_file():
             return False
+        damaged = f"{path} is damaged; start the run afresh with --overwrite."
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as cause:
-            raise TrainingError(
-                f"{path} is damaged ({type(cause).__name__}); start the run afresh with "
-                "--overwrite."
-            ) from cause
-        trainer.load_state(state)
+            stored = path.read_bytes()
+            digest, state = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
+            if hashlib.blake2b(state, digest_size=DIGEST_BYTES).digest() != digest:
+                raise TrainingError(damaged)
+            plain = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        except (
+            RuntimeError,
+            OSError,
+            ValueError,
+            EOFError,
+            KeyError,
+            pickle.UnpicklingError,
+        ) as why:
+            raise TrainingError(damaged) from why
+        trainer.load_state(plain)
         return True
 
     def forget_state(self) -> None:
@@ -157,6 +183,14 @@ class RunFolder:
         Raises:
             CheckpointError: if it cannot be written.
         """
+        try:
+            self._record(trainer, report)
+        except OSError as cause:
+            raise CheckpointError(
+                f"{self.folder / FORMING} cannot be written: {cause.strerror or cause}."
+            ) from cause
+
+    def _record(self, trainer: Trainer, report: EpochReport) -> None:
         write_history(self.folder / HISTORY, trainer.history)
         total = trainer.config.epochs
         every = max(1, total // MOST_KEPT)

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 
@@ -17,7 +18,7 @@ class Stop:
         self.asked = False
         self.terminated = False
         self._answer = answer
-        self._first = 0.0
+        self._first: float | None = None  # when the first Ctrl-C came
 
     def __enter__(self) -> "Stop":
         self._before = {
@@ -31,16 +32,17 @@ class Stop:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:
-            self.asked = self.terminated = True
-            return
-        # Impatient fingers press twice at once, and mean one.
-        if self.asked and time.monotonic() - self._first > 1:
-            raise KeyboardInterrupt
-        if not self.asked:
-            self._first = time.monotonic()
-            self._answer()
         self.asked = True
+        if number == signal.SIGTERM:
+            self.terminated = True
+        elif self._first is None:
+            self._first = time.monotonic()
+            # Nobody may be there to read it, as when Ctrl-C ended the pager too.
+            with suppress(OSError):
+                self._answer()
+        # Impatient fingers press twice at once, and mean one.
+        elif time.monotonic() - self._first > 1:
+            raise KeyboardInterrupt
 
     def __call__(self) -> bool:
         """Whether the run was asked to stop."""
