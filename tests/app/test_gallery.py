@@ -27,7 +27,7 @@ def nothing_but_the_gallery(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", GALLERY)
 def test_a_shipped_checkpoint_opens_on_explore(name):
     app = open_page(explore, name)
-    assert app.selectbox(key="model_choice").value == name
+    assert app.selectbox(key="model").value == name
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -54,6 +55,23 @@ with join_processes("cpu") as processes:
         found[name]["taken up"] = read_losses(trainer)
     if processes.first:
         (folder / "losses.json").write_text(json.dumps(found))
+"""
+PARTING = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+from tests.unit.training.test_processes import make_trainer
+from explorer.training.processes import join_processes
+
+def sit():
+    with join_processes("cpu") as processes:
+        trainer = make_trainer(processes, epochs=1)
+        list(trainer.epochs())
+
+torch.set_num_threads(1)
+for port in sys.argv[2:]:
+    os.environ["MASTER_PORT"] = port
+    sit()
 """
 STOP = 8  # steps, as often as several processes ask each other; in the midst of an epoch
 
@@ -134,6 +152,33 @@ def test_one_process_goes_on_with_what_two_began(together, name):
     list(taken_up.epochs())
     for terms, expected in zip(read_losses(taken_up), read_losses(alone), strict=True):
         assert terms == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_processes_part_without_waiting_for_each_other_forever():
+    """PyTorch's gloo thread and the last reference to its group can wait for each other."""
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(12)]
+    ports = [str(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    where = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", PARTING, str(ROOT), *ports],
+            env={**os.environ, **where, "RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        for process in started:
+            _, errors = process.communicate(timeout=100)
+            assert process.returncode == 0, errors
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
 
 
 @pytest.mark.parametrize("rows", [1, 2, 9, 16])
