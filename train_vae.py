@@ -194,6 +194,22 @@ def evaluate(arguments: Sequence[str]) -> int:
     return 0
 
 
+def run_alone(words: Sequence[str]) -> int:
+    """Run this program in a process of its own, which Ctrl-C and SIGTERM end as they should."""
+    from explorer.training.signals import Stop
+
+    # Ctrl-C reaches the process by itself; here it must not end the waiting for it.
+    with Stop() as stopped, subprocess.Popen([sys.executable, __file__, *words]) as process:  # noqa: S603
+        told = False
+        while True:
+            try:
+                return process.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                if stopped.terminated and not told:
+                    process.terminate()
+                    told = True
+
+
 def gallery(arguments: Sequence[str]) -> int:
     """`train_vae.py gallery`: train what is missing of the checkpoints that come along.
 
@@ -222,7 +238,7 @@ def gallery(arguments: Sequence[str]) -> int:
         words = ["--resume", name] if unfinished else shlex.split(find_flags(name))
         say(f"{name}: {shlex.join(words)}")
         words += ["--out", str(flags.out), "--threads", str(flags.threads)]
-        status = subprocess.run([sys.executable, __file__, *words], check=False).returncode  # noqa: S603
+        status = run_alone(words)
         plain = run.load()
         if status or plain is None or plain["status"] == TRAINING:
             return status or 130

@@ -111,7 +111,7 @@ def _replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
             folder.rename(replaced / folder.name)
         try:
             temporary.rename(folder)
-        except OSError:
+        except BaseException:  # an impatient Ctrl-C too must leave the old one where it was
             if replaced is not None:
                 (replaced / folder.name).rename(folder)
             raise

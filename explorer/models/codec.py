@@ -66,7 +66,8 @@ class Codec:
         self.kind = model.kind
         self.image_shape = model.image_shape
         self.latent_dim = model.network.latent_dim
-        self.sigma = float(model.sigma())
+        sigma = model.sigma()
+        self.sigma = sigma if isinstance(sigma, float) else sigma.item()
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Codec":

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -133,7 +134,11 @@ def find_config(flags: argparse.Namespace) -> TrainConfig:
         config = read_config(flags)
         return replace(config, name=checkpoint_name(config))
     run = open_run(flags.out, flags.resume)
-    told = (run.load() or {})["config"]
+    plain = run.load() or {}
+    # How it was computed goes on too, unless it is told anew.
+    flags.device = plain.get("device", "auto") if flags.device == "auto" else flags.device
+    flags.compile = flags.compile or bool(plain.get("compile"))
+    told = plain.get("config", {})
     try:
         return TrainConfig.from_settings({**told, **told["training"], **told["network"]})
     except (KeyError, TypeError, AttributeError) as cause:
@@ -199,6 +204,8 @@ def _begin(
         "threads": 0,
         "replace": bool(flags.overwrite),
         "checkpoint": None,
+        "device": flags.device,
+        "compile": bool(flags.compile),
     }
     run.begin(plain)
     return plain
@@ -307,7 +314,8 @@ class Session:
                     self._keep(lambda: self._run.save_state(trainer))
                     saved = time.monotonic()
 
-            bar.set_description(f"epoch {len(trainer.history) + 1}/{config.epochs}")
+            upcoming = min(len(trainer.history) + 1, config.epochs)
+            bar.set_description(f"epoch {upcoming}/{config.epochs}")
             try:
                 for report in trainer.epochs(on_batch, stopped):
                     self._tell(report)
@@ -318,16 +326,22 @@ class Session:
             self._keep(lambda: self._run.save_state(trainer))
         return None
 
-    def _keep(self, write: Callable[[], None]) -> None:
-        """Write into the run's folder; a disk that is full costs the safety, not the training."""
+    def _keep(self, write: Callable[[], None]) -> bool:
+        """Write into the run's folder; a disk that is full costs the safety, not the training.
+
+        Returns:
+            Whether it was written.
+        """
         if not self._first:
-            return
+            return False
         try:
             write()
         except CheckpointError as error:
             self._around.say(
                 f"{error} The training goes on, but could not be taken up again from here."
             )
+            return False
+        return True
 
     def _describe(self, terms: LossTerms) -> str:
         told = f"reconstruction {terms.reconstruction_nll:.2f}"
@@ -363,6 +377,8 @@ class Session:
         assert best is not None
         # What an earlier part of this run saved is its own to replace.
         place = str(self._folder.resolve())
+        for left in self._folder.parent.glob(f".{self._folder.name}.new-*"):
+            shutil.rmtree(left, ignore_errors=True)  # of a part of this run that was killed
         own = plain["replace"] or plain["checkpoint"] == place
         if not self._folder.exists():
             # Ours from now on, also if we are killed between saving it and saying so.
@@ -384,8 +400,8 @@ class Session:
             return INTERRUPTED
         status = DIVERGED if diverged else FINISHED if trainer.done else TRAINING
         checkpoint = {"status": status, "checkpoint": str(folder.resolve())}
-        self._keep(lambda: self._run.save({**plain, **checkpoint}))
-        if status != TRAINING:
+        written = self._keep(lambda: self._run.save({**plain, **checkpoint}))
+        if written and status != TRAINING:
             self._run.forget_state()
         self._around.say(f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image.")
         if diverged is not None:

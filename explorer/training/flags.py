@@ -217,6 +217,7 @@ def parse_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
                 f"{', '.join(changed)} cannot be given with --resume, which goes "
                 "on with the run's own settings; leave it out, or start another run."
             )
+    flags.out = flags.out.expanduser()
     if not 0 <= flags.threads <= 1024:
         raise ConfigError(f"threads is {flags.threads}; it must lie from 0 to 1,024.")
     return flags

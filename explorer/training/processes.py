@@ -6,15 +6,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed.nn import functional as differentiable
 
 from explorer.errors import ConfigError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PATIENCE = timedelta(minutes=10)  # for the slowest process: the first one downloads and draws
+
+
+# A group that is freed while its threads still wait for the interpreter never ends, so none is.
+_joined: list[Any] = []
+
+
+class _Sum(torch.autograd.Function):
+    """A sum over processes, whose gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(_ctx: Any, values: Tensor) -> Tensor:  # noqa: ANN401 (torch's own context)
+        summed = values.clone()
+        distributed.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        summed = gradient.clone()
+        distributed.all_reduce(summed)
+        return summed
 
 
 @dataclass(frozen=True)
@@ -51,7 +71,7 @@ class Processes:
         """As `sum`; each process's gradient flows back to all of them."""
         if self.count == 1:
             return values
-        summed: Tensor = differentiable.all_reduce(values)  # type: ignore[no-untyped-call]
+        summed: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
         return summed
 
     def gather_with_gradient(self, rows: Tensor, total: int) -> Tensor:
@@ -162,6 +182,7 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
     if picked.type == "cuda":
         torch.cuda.set_device(picked)
     distributed.init_process_group("nccl" if picked.type == "cuda" else "gloo", timeout=PATIENCE)
+    _joined.append(distributed.group.WORLD)
     try:
         yield Processes(distributed.get_rank(), count, picked)
     finally:

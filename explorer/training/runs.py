@@ -79,6 +79,9 @@ class RunFolder:
                 "give another --name."
             ) from cause
         try:
+            for name in (RUN, STATE, HISTORY):
+                for left in self.folder.glob(f".{name}.*"):
+                    left.unlink(missing_ok=True)  # of a process that was killed while it wrote
             yield
         finally:
             lock.release()

@@ -81,7 +81,7 @@ class Step:
         self._plain = _Forward(model, config.importance_samples > 1)
         forward: nn.Module = self._plain
         if processes.count > 1:
-            forward = DistributedDataParallel(forward, broadcast_buffers=False)
+            forward = DistributedDataParallel(forward)
         self._forward = torch.compile(forward) if compiled else forward
         self._parameters: list[Tensor] = list(model.parameters())
         self._optimizer = FusedAdam(self._parameters, config.adam_epsilon)
