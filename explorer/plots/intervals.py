@@ -34,7 +34,7 @@ def plot_interval(
                 x=[middle],
                 y=[name],
                 mode="markers+text",
-                text=[f"{middle:.3g}"],
+                text=[f"{middle:,.0f}" if abs(middle) >= 1000 else f"{middle:.3g}"],
                 textposition="top center",
                 showlegend=False,
                 cliponaxis=False,

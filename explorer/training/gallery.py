@@ -3,10 +3,9 @@
 _CONV = "--architecture conv --hidden-dims 256 --epochs 30"
 _LARGE = "--architecture conv --width 16 --hidden-dims 256 --epochs 30"
 
-# A Bernoulli's bound hardly sees a smile, a Gaussian of this sigma does.
+# A Bernoulli's bound hardly sees a smile, a Gaussian one does.
 _FACES = (
-    "--architecture conv --width 16 --hidden-dims 256 --likelihood gaussian --sigma 0.05 "
-    "--epochs 20"
+    "--architecture conv --width 16 --hidden-dims 256 --likelihood gaussian --sigma 0.1 --epochs 20"
 )
 
 
