@@ -3,8 +3,8 @@
 _CONV = "--architecture conv --hidden-dims 256 --epochs 30"
 _LARGE = "--architecture conv --width 16 --hidden-dims 256 --epochs 30"
 
-# The default Gaussian, for colours are no probabilities; 20 epochs reproduce hair, skin and glasses,
-# but average the smile away.
+# The default Gaussian, for colours are no probabilities; 20 epochs bring back hair, skin and
+# glasses, but average the smile away.
 _FACES = (
     "--architecture conv --width 16 --hidden-dims 256 --likelihood gaussian --sigma 0.1 --epochs 20"
 )
