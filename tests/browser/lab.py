@@ -66,7 +66,7 @@ def pick_model(page: Page, name: str) -> None:
     """Choose a checkpoint in the picker above the page, as a user does."""
     if model_name(page) != name:
         page.get_by_role("combobox").first.click()
-        page.get_by_role("option", name=f"{name} ·").click()
+        page.get_by_role("option", name=re.compile(rf"^{re.escape(name)} ·")).click()
     wait_for_lab(page, name)
 
 
