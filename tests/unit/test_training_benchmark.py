@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -75,6 +76,6 @@ def test_a_pass_trains_and_tells_its_rate(bars):
 
 def test_a_pass_is_whole_batches_of_what_is_there(bars):
     index = np.tile(bars.train_index, 5)[:260]
-    many = take(type(bars)(**{**vars(bars), "train_index": index}), 260)
+    many = take(dataclasses.replace(bars, train_index=index), 260)
     assert len(fit_pass(SMALL, many, 1e-9).train_index) == 128
     assert len(fit_pass(SMALL, many, 1e3).train_index) == 256
