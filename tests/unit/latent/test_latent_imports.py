@@ -8,7 +8,21 @@ import pytest
 
 @pytest.mark.parametrize(
     "module",
-    ["axes", "codes", "interpolation", "neighbours", "placement", "projection"],
+    [
+        "alignment",
+        "axes",
+        "codes",
+        "density",
+        "interpolation",
+        "neighbours",
+        "placement",
+        "planes",
+        "prior",
+        "projection",
+        "ranking",
+        "selection",
+        "spots",
+    ],
 )
 def test_importing_takes_numpy_alone(module):
     heavy = ["umap", "sklearn", "scipy", "numba", "torch", "streamlit", "pandas"]

@@ -101,8 +101,36 @@ def test_many_codes_are_placed_as_each_alone(monkeypatch):
     placement = Placement(rng.normal(size=(50, 4)), rng.normal(size=(50, 2)), exact=False)
     latents = rng.normal(size=(9, 4))
     alone = np.concatenate([placement.place(latent[None]) for latent in latents])
-    monkeypatch.setattr("explorer.latent.placement._CHUNK", 100)
+    monkeypatch.setattr("explorer.latent.placement._CHUNK", 2)
     np.testing.assert_allclose(placement.place(latents), alone, atol=1e-6)
+
+
+def test_a_3d_map_places_in_three_dimensions():
+    rng = np.random.default_rng(2)
+    codes = rng.uniform(-1, 1, size=(3000, 3)) @ rng.normal(size=(3, 5))
+    coordinates = codes[:, :3]
+    placement = Placement(codes, coordinates, exact=False)
+    placed = placement.place(codes[:200])
+    assert placement.dims == 3
+    assert placed.shape == (200, 3)
+    diagonal = np.linalg.norm(np.ptp(coordinates, axis=0))
+    assert np.linalg.norm(placed - coordinates[:200], axis=1).max() < 0.08 * diagonal
+
+
+def test_a_latent_space_of_three_axes_is_its_own_3d_map():
+    codes = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    placement = Placement(codes, codes, exact=True)
+    np.testing.assert_array_equal(placement.place([[9.0, -7.5, 0.25]]), [[9.0, -7.5, 0.25]])
+
+
+def test_of_many_codes_a_fixed_subset_places_nearly_as_all_do(monkeypatch):
+    rng = np.random.default_rng(0)
+    codes = rng.uniform(-1, 1, size=(9000, 2))
+    latents = rng.uniform(-0.9, 0.9, size=(100, 2))
+    monkeypatch.setattr("explorer.latent.placement.MOST_KNOWN", 4000)
+    placed = Placement(codes, codes, exact=False).place(latents)
+    assert np.linalg.norm(placed - latents, axis=1).max() < 0.05
+    np.testing.assert_array_equal(Placement(codes, codes, exact=False).place(latents), placed)
 
 
 @pytest.mark.parametrize("n", [1, 2, 14])
@@ -116,7 +144,9 @@ def test_fewer_codes_than_neighbours_do(n):
     ("codes", "coordinates", "exact", "said"),
     [
         (np.zeros((3, 4)), np.zeros((2, 2)), False, "3 codes and 2 coordinates"),
-        (np.zeros((3, 4)), np.zeros((3, 3)), False, "coordinates have 3 latent axes; 2"),
+        (np.zeros((3, 4)), np.zeros((3, 4)), False, "coordinates have 4 latent axes; 2"),
+        (np.zeros((3, 4)), np.zeros((3, 3)), True, "not the latent space of these 4-dim"),
+        (np.zeros((3, 4)), np.zeros(3), False, r"coordinates must have shape \(N, D\)"),
         (np.zeros((3, 4)), np.zeros((3, 2)), True, "not the latent plane of these 4-dim"),
         (np.zeros((3, 2)), np.ones((3, 2)), True, "not the latent plane of these 2-dim"),
         (np.full((3, 2), np.nan), np.ones((3, 2)), False, "3 of 3 codes are not finite"),
