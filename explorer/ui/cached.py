@@ -15,6 +15,7 @@ from explorer.live.model import OpenedModel
 from explorer.models.checkpoint import REPORT
 from explorer.models.library import Listing
 from explorer.regularity.report import RegularityReport, load_report
+from explorer.ui import state
 
 
 def _revoke(token: str) -> None:
@@ -28,12 +29,24 @@ def live_token() -> str:
 
 
 def open_model(listing: Listing) -> OpenedModel:
-    """The checkpoint in its present state.
+    """The checkpoint as listed; from now on the session keeps it, whatever becomes of its files.
 
     Raises:
         CheckpointError: if it cannot be used.
     """
-    return shared_hub().open(listing.folder, listing.stamp)
+    model = shared_hub().open(listing.folder, listing.stamp)
+    before = state.shown_models().get(listing.name)
+    if before is not None and before.model is model:
+        report = before.report
+    else:
+        report = _report_if_any(listing)
+    state.remember_shown(state.Shown(listing, model, report, state.current_run()))
+    return model
+
+
+def is_whole(model: OpenedModel) -> bool:
+    """Whether all of a model is in memory, so that it works without its files."""
+    return "codec" in vars(model)
 
 
 def ready_model(listing: Listing) -> OpenedModel:
@@ -99,16 +112,23 @@ def report_of(listing: Listing) -> RegularityReport | None:
     Raises:
         CheckpointError: if it cannot be used.
     """
+    former = state.former_model(listing.name)
+    if former is not None:
+        return former.report  # what lies in the folder now is of another model
     path = listing.folder / REPORT
     return load_report(path) if path.is_file() else None
 
 
-def held_out_reconstruction(listing: Listing) -> float | None:
-    """Mean reconstruction NLL of the held-out images at their mean codes, nats, if measured."""
+def _report_if_any(listing: Listing) -> RegularityReport | None:
     try:
-        report = report_of(listing)
+        return report_of(listing)
     except CheckpointError:
         return None
+
+
+def held_out_reconstruction(listing: Listing) -> float | None:
+    """Mean reconstruction NLL of the held-out images at their mean codes, nats, if measured."""
+    report = _report_if_any(listing)
     measures = report.measures if report is not None else ()
     return next((one.value for one in measures if one.key == "reconstruction_nll"), None)
 

@@ -1,20 +1,33 @@
 """The one shell around all pages: navigation, the model picker, and the edge for errors."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from explorer.errors import ExplorerError
 from explorer.live.hub import shared_hub
+from explorer.live.watch import digest_of
 from explorer.models.checkpoint import held_out_loss
 from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, checkpoint_folders, list_checkpoints
 from explorer.ui import cached, state
+from explorer.ui.former import keep_former, show_changes
+from explorer.ui.watch import STYLE as WATCH_STYLE
+from explorer.ui.watch import show_watch
 from explorer.ui.words import plain
 
+STYLE = (
+    ".stMainBlockContainer{padding-top:4.2rem;padding-bottom:2rem}"
+    "@media(max-width:640px){.stMainBlockContainer{padding:4rem 1rem 2rem}"
+    # The sentence beside its button, not above it: a phone has little height.
+    ".st-key-shell-news{flex-wrap:nowrap}.st-key-shell-news p{font-size:.9rem}"
+    ".st-key-shell-news .stElementContainer:first-child{flex-shrink:1}}"
+)
 ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from the network
 FIRST_CHOICE = "mnist-vae-16"
-WATCH_SECONDS = 4
+LONGEST_NAME = 80  # characters of a name that came with an address
 
 
 def describe(listing: Listing) -> str:
@@ -53,11 +66,18 @@ def allow_models(listings: list[Listing]) -> None:
             shared_hub().allow(token, listing.name, listing.folder, listing.stamp)
 
 
-def pick_model(listings: list[Listing]) -> Listing:
-    """The picker above every page."""
+def pick_model(listings: list[Listing], notes: DeltaGenerator | None = None) -> Listing:
+    """The picker above every page.
+
+    Args:
+        listings: the checkpoints.
+        notes: where it says what it has to say; by default below it.
+    """
     by_name = {listing.name: listing for listing in listings}
     # The widget forgets its value when another page is opened by code; this one does not.
     wanted = state.wanted_model()
+    if wanted is None:
+        follow_address(by_name)
     picked = st.session_state.get("model")
     stands_in = wanted is not None and picked == state.stand_in()
     if picked not in by_name or (stands_in and wanted in by_name):
@@ -71,26 +91,54 @@ def pick_model(listings: list[Listing]) -> Listing:
         help="A checkpoint in pretrained/: name, data, kind, latents, held-out loss. "
         "train_vae.py adds more, which appear here by themselves.",
     )
-    if wanted is not None and wanted not in by_name and chosen == first_choice(listings):
-        st.warning(
-            f"**{plain(wanted)}** is no longer there: deleted, moved or just being written. "
-            "It comes back by itself when its folder does; until then this is another model."
-        )
-        state.want_model(wanted, stand_in=chosen)
-    else:
-        state.want_model(chosen)
+    with notes or st.container():
+        note_unknown(chosen)
+        if wanted is not None and wanted not in by_name and chosen == first_choice(listings):
+            st.warning(
+                f"**{plain(wanted)}** is no longer there: deleted, moved or just being written. "
+                "It comes back by itself when its folder does; until then you see "
+                f"**{plain(chosen)}**."
+            )
+            state.want_model(wanted, stand_in=chosen)
+        else:
+            state.want_model(chosen)
     return by_name[chosen]
 
 
-@st.fragment(run_every=WATCH_SECONDS)
-def watch_for_checkpoints(known: tuple[tuple[str, object], ...]) -> None:
-    """Run the page again when a checkpoint came, went or changed."""
-    present = tuple((found.name, found.stamp) for found in list_checkpoints(checkpoint_folders()))
-    if present != known:
-        fresh = sorted({name for name, _ in present} - {name for name, _ in known})
-        for name in fresh:
+def follow_address(by_name: Mapping[str, Listing]) -> None:
+    """Pick the checkpoint that the page's address names; only the session's first run asks."""
+    asked = st.query_params.get("model")
+    if asked is None:
+        return
+    if asked in by_name:
+        st.session_state["model"] = asked
+    else:
+        state.note_unknown(asked)
+
+
+def note_unknown(chosen: str) -> None:
+    """Say that the address named a checkpoint that is not there, until another one is picked."""
+    unknown = state.unknown_model()
+    if unknown is None:
+        return
+    asked, shown = unknown
+    if shown not in ("", chosen):
+        state.note_unknown(None)
+        return
+    state.note_unknown(asked, chosen)
+    short = asked if len(asked) <= LONGEST_NAME else asked[:LONGEST_NAME] + "…"
+    st.warning(
+        f"The address asks for the model **{plain(short)}**, which is not there. "
+        f"You see **{plain(chosen)}** instead."
+    )
+
+
+def tell_of_new(listings: list[Listing]) -> None:
+    """Say once that a checkpoint is there which was not before."""
+    for name in sorted(state.new_names(listing.name for listing in listings)):
+        # The one that was picked before it went shows itself.
+        if name != state.wanted_model():
             st.toast(f"New checkpoint: {plain(name)}. Pick it in the list of models.")
-        st.rerun()
 
 
 def show_page(name: str, listing: Listing | None, listings: list[Listing]) -> None:
@@ -143,23 +191,41 @@ def make_pages(listing: Listing | None, listings: list[Listing]) -> dict[str, st
     }
 
 
+def show_around(show: Callable[[Listing | None, list[Listing]], None]) -> None:
+    """Show what stands around every page, and the page in its midst.
+
+    Args:
+        show: shows the page, of the checkpoint picked (None where there is none) and of all.
+    """
+    found = list_checkpoints(checkpoint_folders())
+    show_watch(digest_of(found), cached.live_token(), state.current_run())
+    tell_of_new(found)
+    listings, newer = keep_former(found)
+    # The picker belongs to no page: a page's widgets lose their values on the way to another.
+    # What is said of the model stands beside it, so that the page below stays where it is.
+    top = st.container(horizontal=True, vertical_alignment="center", key="shell-top")
+    notes = st.container()
+    listing = None
+    if listings:
+        allow_models(listings)
+        with top:
+            listing = pick_model(listings, notes)
+    show(listing, listings)
+    with top:
+        # Now it is known which checkpoints are on the page.
+        show_changes(listings, newer)
+    state.complete_run()
+
+
 def show_app() -> None:
     """Run the app once, for one view of one page."""
     st.set_page_config(page_title="Latent Explorer", page_icon=str(ICON), layout="wide")
     state.count_run()
-    st.html(
-        "<style>.stMainBlockContainer{padding-top:4.2rem;padding-bottom:2rem}"
-        "@media(max-width:640px){.stMainBlockContainer{padding:4rem 1rem 2rem}}</style>"
-    )
-    listings = list_checkpoints(checkpoint_folders())
-    # The picker belongs to no page: a page's widgets lose their values on the way to another.
-    picker = st.container()
-    listing = None
-    if listings:
-        allow_models(listings)
-        with picker:
-            listing = pick_model(listings)
-    pages = make_pages(listing, listings)
-    state.remember_pages(pages)
-    st.navigation(list(pages.values()), position="top").run()
-    watch_for_checkpoints(tuple((found.name, found.stamp) for found in listings))
+    st.html(f"<style>{STYLE}{WATCH_STYLE}</style>")
+
+    def show(listing: Listing | None, listings: list[Listing]) -> None:
+        pages = make_pages(listing, listings)
+        state.remember_pages(pages)
+        st.navigation(list(pages.values()), position="top").run()
+
+    show_around(show)

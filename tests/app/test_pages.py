@@ -24,19 +24,17 @@ def explore():
 
 
 def encode():
-    from explorer.ui import shell
+    from explorer.ui import shell, state
 
-    listings = shell.list_checkpoints(shell.checkpoint_folders())
-    shell.allow_models(listings)
-    shell.show_page("Encode", shell.pick_model(listings), listings)
+    state.count_run()
+    shell.show_around(lambda *shown: shell.show_page("Encode", *shown))
 
 
 def compare():
-    from explorer.ui import shell
+    from explorer.ui import shell, state
 
-    listings = shell.list_checkpoints(shell.checkpoint_folders())
-    shell.allow_models(listings)
-    shell.show_page("Compare", shell.pick_model(listings), listings)
+    state.count_run()
+    shell.show_around(lambda *shown: shell.show_page("Compare", *shown))
 
 
 @pytest.fixture

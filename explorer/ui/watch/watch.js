@@ -1,0 +1,75 @@
+/* The socket that tells when checkpoints come, go or change. Nothing is asked for: it only listens,
+   and has the page run again when what is there is not what the page last listed. */
+
+const REFUSED = [1008, 4401];    // the page's session has ended: only a new one helps
+const LONGEST_WAIT = 30000;      // ms, between attempts
+
+class Watch {
+  constructor(root) {
+    this.root = root;
+    this.attempts = 0;
+  }
+
+  update(data, ask) {
+    const other = data.token !== this.data?.token || data.path !== this.data?.path;
+    this.data = data;
+    this.ask = ask;
+    this.asked = null;
+    this.root.dataset.run = data.run;
+    if (other) {
+      this.attempts = 0;
+      this.connect();
+    }
+  }
+
+  connect() {
+    this.close();
+    if (!this.root.isConnected) return;
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const url = `${scheme}//${location.host}${this.data.path}`;
+    const socket = this.socket = new WebSocket(url, [this.data.subprotocol, this.data.token]);
+    socket.onmessage = (event) => this.hear(event.data);
+    socket.onclose = (event) => this.lost(event);
+    // What was asked before the connection broke may never have arrived.
+    this.asked = null;
+  }
+
+  hear(digest) {
+    if (!this.root.isConnected) { this.close(); return; }
+    this.attempts = 0;
+    this.root.dataset.phase = "live";
+    if (digest === this.data.digest || digest === this.asked) return;
+    this.asked = digest;
+    this.ask("changed", digest);
+  }
+
+  lost(event) {
+    this.root.dataset.phase = "lost";
+    if (REFUSED.includes(event.code)) return;
+    this.attempts += 1;
+    // Not all pages at once when the server is back.
+    const wait = Math.min(LONGEST_WAIT, 500 * 2 ** this.attempts) * (0.75 + 0.5 * Math.random());
+    this.timer = setTimeout(() => this.connect(), wait);
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    if (!this.socket) return;
+    this.socket.onmessage = this.socket.onclose = null;
+    this.socket.close();
+    this.socket = null;
+  }
+}
+
+export default function show({ parentElement, data, setTriggerValue }) {
+  const root = parentElement.querySelector(".checkpoint-watch");
+  root.watch ??= new Watch(root);
+  root.watch.update(data, setTriggerValue);
+  return () => {
+    // Also called when newer data overtook this call; the socket ends only when its root has left.
+    if (!root.isConnected && root.watch) {
+      root.watch.close();
+      root.watch = null;
+    }
+  };
+}
