@@ -1,23 +1,20 @@
-"""Explore: the map, the sliders and the decoded picture, live."""
+"""Explore: map, sliders and decoded picture as one live surface."""
 
 import base64
-import io
+import json
 import sys
-from collections.abc import Sequence
+import zlib
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from explorer.latent.neighbours import nearest
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.live.route import PREFIX, plotly_path
 from explorer.models.library import Listing
-from explorer.plots.palette import class_colours
+from explorer.plots.palette import PETROFF, class_colours
 from explorer.ui import cached, state
 from explorer.ui.lab import LabAxis, LabRequest, SettledCode, settled_code, show_lab
-from explorer.ui.words import plain
 
 KEY = "lab"
 
@@ -29,17 +26,20 @@ def map_note(model: OpenedModel) -> str:
         what = "plane" if model.latent_dim == 2 else "axis"
         return (
             f"The latent {what} itself: {count:,} held-out images at their codes. "
-            "Click a point to put its code into the sliders."
+            "Every spot is a code: hover, click, drag."
         )
     about = f"{count:,} held-out images from {model.latent_dim} latents"
     if model.projection.method == "umap":
-        what = f"A UMAP projection of {about}: near points are alike, far distances say little."
+        what = f"UMAP of {about}: near points are alike, far distances say little."
     else:
         what = f"The first two {model.projection.method} of {about}."
-    return (
-        f"{what} The ring of the sliders' code is placed "
-        "approximately, from its nearest codes. Click a point to put its code into the sliders."
-    )
+    return f"{what} Spots and the pin are placed approximately."
+
+
+def bookmark_key(model: OpenedModel) -> str:
+    """A word that changes when the checkpoint is trained anew, and not when it is copied."""
+    plain = json.dumps(model.config.to_dict() | {"name": ""}, sort_keys=True, default=str)
+    return f"{zlib.crc32(plain.encode()):08x}"
 
 
 def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
@@ -56,6 +56,7 @@ def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
     return LabRequest(
         name=listing.name,
         tag=model.tag,
+        fingerprint=bookmark_key(model),
         base=base + PREFIX,
         plotly=base + plotly_path(),
         token=cached.live_token(),
@@ -72,14 +73,19 @@ def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
             for axis in summary.order
         ],
         unit=summary.unit + ("" if summary.unit == "nats" else " of the codes"),
+        names={str(axis): name for axis, name in model.axis_names.items()},
         classes=model.config.data.classes,
         colours=class_colours(len(model.config.data.classes)),
-        exact=model.placement.exact,
+        palette=PETROFF,
+        method=model.projection.method,
+        exact=model.view("map").exact,
+        solid=model.projection.coordinates_3d is not None,
+        kl=model.encodings.log_var is not None,
         note=map_note(model),
         hint=(
-            f"Most informative axis first, by {measure} (the line under each); "
-            f"{active} of {model.latent_dim} active. The range holds 99 % of the codes. "
-            "Arrow keys move, Delete or a double click resets, Ctrl+Z undoes."
+            f"Most informative axis first, by {measure} (the line under each); {active} of "
+            f"{model.latent_dim} active. The band holds 99 % of the codes, the ends go 1.5 times "
+            "as far."
         ),
         start=remembered or tuple(float(value) for value in summary.typical),
         run=state.current_run(),
@@ -104,57 +110,8 @@ def decoded_answer(model: OpenedModel, settled: SettledCode | None) -> dict[str,
     return {
         "id": settled.id,
         "pixels": base64.b64encode(model.codec.decode_pixels(latents)[0].tobytes()).decode(),
-        "place": [float(value) for value in model.placement.place(latents)[0]],
+        "place": [float(value) for value in model.view("map").place(latents)[0]],
     }
-
-
-def show_code(model: OpenedModel, listing: Listing, latents: Sequence[float]) -> None:
-    """The settled code in figures, and as files."""
-    code = np.array([latents], np.float32)
-    distances, rows = nearest(code, model.encodings.mean, 1)
-    row = int(rows[0, 0])
-    labels = model.encodings.labels
-    which = f"image {model.encodings.index[row]}"
-    if labels is not None:
-        which += f", class {plain(model.config.data.classes[labels[row]])}"
-    radius = float(np.linalg.norm(code))
-    left, right = st.columns([3, 2], vertical_alignment="center")
-    left.markdown(
-        f"**This code:** |z| = {radius:.2f}; a draw from the prior N(0, I) has about "
-        f"√{model.latent_dim} = {np.sqrt(model.latent_dim):.2f}. Nearest held-out code: {which}, "
-        f"at a distance of {distances[0, 0]:.2f}."
-    )
-    with right.container(horizontal=True, horizontal_alignment="right"):
-        st.download_button(
-            "Code (CSV)",
-            data=",".join(f"z{axis + 1}" for axis in range(len(latents)))
-            + "\n"
-            + ",".join(f"{value:.6g}" for value in latents)
-            + "\n",
-            file_name=f"{listing.name}-code.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Picture (PNG)",
-            data=lambda: picture_file(model, code),
-            file_name=f"{listing.name}-decoded.png",
-            mime="image/png",
-            icon=":material/image:",
-            on_click="ignore",
-        )
-
-
-def picture_file(model: OpenedModel, code: NDArray[np.float32]) -> bytes:
-    """The decoded picture as a PNG file, at the model's own size."""
-    from PIL import Image
-
-    from explorer.images.sheet import to_picture
-
-    file = io.BytesIO()
-    Image.fromarray(to_picture(model.codec.decode(code)[0])).save(file, "PNG")
-    return file.getvalue()
 
 
 def show_explore(listing: Listing, _listings: list[Listing], /) -> None:
@@ -171,6 +128,4 @@ def show_explore(listing: Listing, _listings: list[Listing], /) -> None:
     if "torch" in sys.modules:
         # Told here in full; the live route has room for a few words only.
         _ = model.codec
-    request = lab_request(model, listing)
-    show_lab(request, key=KEY)
-    show_code(model, listing, state.current_code(listing.name, model.tag) or request.start)
+    show_lab(lab_request(model, listing), key=KEY)

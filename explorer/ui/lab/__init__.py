@@ -1,15 +1,17 @@
-"""The browser component: map, sliders and decoded picture.
+"""The browser component: map, sliders and decoded picture as one live surface.
 
 Python hands it one model and gets back settled codes; all that moves between two of them stays in
 the browser and on the live route.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
 import streamlit as st
+
+SCRIPTS = ("link.js", "points.js", "map.js", "colours.js", "sliders.js", "panels.js", "lab.js")
 
 
 def _source(name: str) -> str:
@@ -23,7 +25,7 @@ _component = st.components.v2.component(
     html=_source("lab.html"),
     css=_source("lab.css"),
     # One module: a component takes a single text.
-    js="\n".join(map(_source, ("link.js", "map.js", "lab.js"))),
+    js="\n".join(map(_source, SCRIPTS)),
     isolate_styles=False,
 )
 
@@ -37,7 +39,7 @@ class LabAxis:
         information: KL in nats, or variance for an AE.
         active: whether the encoder uses it.
         typical: where a reset goes.
-        low, high: the slider's range.
+        low, high: the range that holds 99 % of the codes; the slider goes 1.5 times as far.
     """
 
     index: int
@@ -54,14 +56,20 @@ class LabRequest:
 
     Attributes:
         name, tag: the checkpoint, and its number on the live route.
+        fingerprint: of its data and weights' state, which bookmarks are kept by.
         base: path of the live route.
         plotly: path of plotly.min.js.
         token: what the browser session may use the route with.
         shape: of the picture, [H, W, C].
         axes: the sliders, most informative first.
         unit: of their information.
+        names: those the user gave to axes, by the axis's number.
         classes, colours: of the map's points.
-        exact: whether the map is the latent plane itself.
+        palette: colours of choices that are no classes.
+        method: of the checkpoint's own map.
+        exact: whether that map is the latent plane itself.
+        solid: whether the checkpoint has a map in three dimensions.
+        kl: whether the posterior has a variance.
         note: one sentence under the map.
         hint: one sentence under the sliders.
         start: the code that the sliders begin with.
@@ -72,15 +80,21 @@ class LabRequest:
 
     name: str
     tag: int
+    fingerprint: str
     base: str
     plotly: str
     token: str
     shape: tuple[int, int, int]
     axes: Sequence[LabAxis]
     unit: str
+    names: Mapping[str, str]
     classes: Sequence[str]
     colours: Sequence[str]
+    palette: Sequence[str]
+    method: str
     exact: bool
+    solid: bool
+    kl: bool
     note: str
     hint: str
     start: Sequence[float]
@@ -113,6 +127,7 @@ def show_lab(request: LabRequest, *, key: str) -> None:
         key=key,
         data=asdict(request),
         on_settled_change=lambda: None,
+        on_selection_change=lambda: None,
     )
 
 

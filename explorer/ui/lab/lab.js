@@ -1,38 +1,95 @@
-/* The lab: map, sliders and decoded picture, live over one WebSocket.
+/* The lab: map, sliders and decoded picture as one surface, live over one WebSocket.
 
    Streamlit calls the default export again whenever its data change, so what must last stands in
-   a Lab object kept on the root element. Streamlit is told only settled codes. */
+   a Lab object kept on the root element. Streamlit is told only settled states. */
 
 const SETTLE_DELAY = 250;    // ms after the last key press
+const TRUTH_EVERY = 110;     // ms
+const GLIDE_CODE = 260;      // ms that the sliders take to another code
+const NOTE_MS = 9000;
 const MOST_UNDO = 200;
-const THUMB = 16;            // px, as in lab.css
+const DRIFT = 0.88;          // how much of its noise a wobble keeps from frame to frame
+const LARGEST_LATENT = 1e6;
+const MAP_IMAGE = 32;        // px a side of a picture on the map
+const VIEW_PATTERN = /^(map|map-3d|principal|principal-3d|axes:(\d+),(\d+)|fit:[0-9a-f]{32})$/;
 
 function gaussian() {
   const radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
   return radius * Math.cos(2 * Math.PI * Math.random());
 }
 
+/* The shortest decimal that is this very float32. */
+function shortest(value) {
+  for (let digits = 3; digits < 9; digits += 1) {
+    const text = Number(value.toPrecision(digits));
+    if (Math.fround(text) === value) return text;
+  }
+  return Number(value.toPrecision(9));
+}
+
+const same = (one, other) => one.length === other.length && one.every((value, axis) => value === other[axis]);
+
 class Lab {
   constructor(root) {
     this.root = root;
     this.find = (selector) => root.querySelector(selector);
     this.picture = this.find(".lab-picture");
+    this.ghost = this.find(".lab-ghost");
     this.latents = new Float32Array(0);
-    this.pressed = new Set();    // axes whose sliders are held
+    this.selections = { A: null, B: null };
+    this.slot = "A";
     this.frames = 0;
     this.link = new Link({
       onState: (phase, text) => this.showState(phase, text),
+      onOpen: () => this.reconnected(),
       onFrame: (answer) => this.showFrame(answer),
-      onPicture: (answer) => this.map.showCard(answer),
+      onGhost: (answer) => this.showGhost(answer),
+      onTruth: (facts, about) => this.showTruth(facts, about),
+      onPicture: (answer) => this.receivePicture(answer),
+      onView: (answer) => { if (answer.error) this.note(answer.error); },
+    });
+    this.colouring = new Colouring(root, {
+      onSelect: (group, name) => this.selectGroup(group, name),
+      onToggle: () => { this.recolour(); this.map.rest(); },
     });
     this.map = new LatentMap(root, {
-      onPick: (code) => { if (code.length === this.latents.length) this.go(code); },
+      onPick: (row) => this.pinRow(row),
+      onSpot: (spot) => this.pinSpot(spot),
+      onDrag: (spot, phase) => this.dragTo(spot, phase),
+      onHover: (spot) => this.lookAt(spot),
+      onSelect: (rows, kind) => this.select(this.slot, rows, kind === "lasso" ? "in a lasso" : "in a box"),
+      onRest: () => this.dress(),
+      onEscape: () => this.escape(),
       askPicture: (row) => this.link.picture(row),
+      caption: (row, answer) => this.caption(row, answer),
+      shown: (row) => this.colouring.shown(row),
+      colourOf: (row) => this.colouring.css(row, this.chosen),
+      axisName: (number) => this.mapAxis(number),
     });
-    this.find(".lab-buttons").addEventListener("click", (event) => this.press(event.target.dataset.do));
+    this.sliders = new Sliders(root, {
+      onPress: () => { this.stopWobble(); this.finishGlide(); },
+      onMove: (axis, value) => this.moveAxis(axis, value),
+      onRelease: () => this.settle(),
+      onKey: () => this.settleSoon(),
+      onSet: (axis, value) => this.setAxis(axis, value),
+      onReset: (axis) => this.setAxis(axis.index, Math.fround(axis.typical)),
+      onName: (axis, name) => this.nameAxis(axis, name),
+      onLock: () => {},
+      onUnfold: () => this.refreshStrips(),
+    });
+    this.drawer = null;
+    root.addEventListener("click", (event) => {
+      const action = event.target.closest?.("[data-do]")?.dataset.do;
+      const tool = event.target.closest?.("[data-tool]")?.dataset.tool;
+      if (action) this.press(action);
+      if (tool) this.setTool(tool);
+    });
+    this.bindChoices();
     this.onKey = (event) => this.shortcut(event);
     document.addEventListener("keydown", this.onKey);
   }
+
+  /* -- from Streamlit -- */
 
   update(data, tell) {
     this.tell = tell;
@@ -44,7 +101,7 @@ class Lab {
     if (fresh) this.open();
     else {
       if (renewed) this.link.connect(this.target());
-      this.map.theme();
+      if (this.map.theme()) this.recolour();
     }
     if (data.push && data.push.id !== this.pushed) {
       this.pushed = data.push.id;
@@ -57,166 +114,879 @@ class Lab {
   }
 
   target() {
-    return {
-      path: `${this.data.base}/decode/${encodeURIComponent(this.data.name)}`,
-      token: this.data.token,
-      tag: this.data.tag,
-    };
+    const { base, name, token, tag } = this.data;
+    return { base, name, token, tag, latentDim: this.data.axes.length };
   }
 
   open() {
-    const data = this.data;
-    this.link.disconnect();
+    const { data } = this;
+    this.link.forget();
     clearTimeout(this.settleTimer);
-    this.history = [];
-    this.future = [];
-    this.pushed = undefined;
-    this.pressed.clear();
+    this.stopWobble();
+    this.gliding = null;
+    Object.assign(this, {
+      history: [], future: [], pushed: undefined, selections: { A: null, B: null }, slot: "A", chosen: null,
+      labels: null, values: new Map(), colour: data.classes.length ? "class" : "density", view: "map",
+      fits: new Map(), factors: [], pinFacts: null, asks: new Map(), stripsOn: false, tilesOn: true, awaitSpot: null,
+    });
+    this.sliders.build(data);
     this.map.clear(data);
     const [height, width] = data.shape;
-    this.picture.style.aspectRatio = `${width} / ${height}`;
-    if (this.picture.width !== width || this.picture.height !== height) {
-      Object.assign(this.picture, { width, height });
+    for (const canvas of [this.picture, this.ghost]) {
+      canvas.style.aspectRatio = `${width} / ${height}`;
+      Object.assign(canvas, { width, height });
     }
-    this.buildSliders();
     this.find(".lab-hint").textContent = data.hint;
-    this.link.drawn = 0;
-    this.link.sequence = 0;
-    this.link.attempts = 0;
+    this.find(".lab-map-note").textContent = data.note;
+    this.find('[data-do="wobble"]').disabled = !data.kl;
+    this.find('[data-do="wobble"]').title = data.kl
+      ? "Sample the posterior: wobble z by its own sigma" : "An autoencoder's posterior is a point: there is no sigma to sample with.";
+    this.pressed("wobble", false);
+    this.pressed("strips", false);
     this.showState("starting", "Loading the model…");
-    this.setLatents(Float32Array.from(data.start));
+    this.latents = Float32Array.from(data.start);
+    const asked = this.readAddress();
+    if (asked.latents) this.latents = asked.latents;
     this.settled = this.latents.slice();
+    if (asked.view) this.view = asked.view;
+    if (asked.colour) this.colour = asked.colour;
+    this.state = this.snapshot();
+    this.drawer ??= new Drawer(this.root, this);
+    this.fillChoices();
     this.link.connect(this.target());
+    this.drawer.clear();
+    this.showDirection();
+    this.setLatents(this.latents);
     this.buttons();
-    this.map.draw();
+    this.loadView(this.view, { first: true });
   }
 
-  /* -- sliders -- */
+  /* -- the address: what a copied link opens -- */
 
-  buildSliders() {
-    const box = this.find(".lab-sliders");
-    const most = Math.max(...this.data.axes.map((axis) => axis.information), 1e-9);
-    this.rows = [];
-    box.replaceChildren(...this.data.axes.map((axis) => {
-      const row = document.createElement("div");
-      row.className = "lab-axis";
-      row.dataset.axis = axis.index;
-      row.dataset.active = axis.active;
-      const id = `lab-axis-${axis.index}`;
-      const label = document.createElement("label");
-      label.htmlFor = id;
-      label.textContent = `z${axis.index + 1}`;
-      row.title = `Axis ${axis.index + 1}: ${axis.information.toFixed(2)} ${this.data.unit}`
-        + (axis.active ? "" : ", inactive") + ". Double click or Delete resets it.";
-      const track = document.createElement("div");
-      track.className = "lab-track";
-      const input = document.createElement("input");
-      Object.assign(input, { type: "range", id, min: axis.low, max: axis.high, step: "any" });
-      const share = document.createElement("i");
-      share.className = "lab-share";
-      share.style.width = `${Math.max(0, 100 * axis.information / most)}%`;
-      track.append(input, share);
-      const output = document.createElement("output");
-      output.htmlFor = id;
-      row.append(label, track, output);
-      this.bind(row, input, axis);
-      this.rows[axis.index] = { input, output, axis };
-      return row;
-    }));
+  readAddress() {
+    if (window.latentExplorerAddressRead) return {};
+    window.latentExplorerAddressRead = true;
+    const given = new URLSearchParams(location.search), found = {}, trouble = [];
+    if (given.has("model") && given.get("model") !== this.data.name) return {};
+    if (given.has("z")) {
+      const numbers = given.get("z").split(",").map((text) => (text.trim() ? Math.fround(Number(text)) : NaN));
+      const size = this.latents.length;
+      if (numbers.length !== size) trouble.push(`z has ${numbers.length} values, this model ${size} latents`);
+      else if (!numbers.every((value) => Math.abs(value) <= LARGEST_LATENT)) trouble.push("z holds what is no number");
+      else found.latents = Float32Array.from(numbers);
+    }
+    if (given.has("view")) {
+      if (this.knownView(given.get("view"))) found.view = given.get("view");
+      else trouble.push(`there is no map ${given.get("view").slice(0, 40)}`);
+    }
+    if (given.has("colour")) {
+      if (/^(class|density|kl|reconstruction|axis-\d+|factor-\d+)$/.test(given.get("colour"))) found.colour = given.get("colour");
+      else trouble.push(`there is no colour ${given.get("colour").slice(0, 40)}`);
+    }
+    if (trouble.length) this.addressNote = `The address could not be read in full and that part is ignored: ${trouble.join("; ")}.`;
+    return found;
   }
 
-  bind(row, input, axis) {
-    const move = (value) => {
-      if (value === this.latents[axis.index]) return;
-      this.latents[axis.index] = value;
-      this.showValue(axis.index);
+  knownView(view) {
+    const match = VIEW_PATTERN.exec(view), size = this.data.axes.length;
+    if (!match) return false;
+    if (match[2] !== undefined) return match[2] !== match[3] && Number(match[2]) < size && Number(match[3]) < size;
+    if (view === "map-3d") return this.data.solid;
+    if (view === "principal") return size > 2;
+    if (view === "principal-3d") return size > 2;
+    return true;
+  }
+
+  writeAddress() {
+    const url = new URL(location.href);
+    url.searchParams.set("model", this.data.name);
+    url.searchParams.set("z", Array.from(this.settled, shortest).join(","));
+    url.searchParams.set("view", this.view);
+    url.searchParams.set("colour", this.colour);
+    url.search = url.search.replaceAll("%2C", ",").replaceAll("%3A", ":");
+    history.replaceState(history.state, "", url);
+  }
+
+  /* -- maps -- */
+
+  get plane() { return this.map.points?.dims === 2 ? this.map.points.plane : null; }
+
+  async loadView(view, { first = false } = {}) {
+    const asked = this.viewAsked = Symbol("asked");
+    const { data } = this;
+    this.view = view;
+    this.showChoices();
+    try {
+      const labels = this.labels ? 0 : 1;
+      const [plotly, answer] = await Promise.all([
+        loadPlotly(data.plotly),
+        this.link.framed(this.link.fetch(`/points/{name}?view=${encodeURIComponent(view)}&labels=${labels}`)),
+      ]);
+      // Another model or map may have been picked while these were on their way.
+      if (asked !== this.viewAsked || !this.root.isConnected) return;
+      const { header, take } = answer;
+      const places = take(Float32Array, header.count * header.dims);
+      if (header.labels) this.labels = take(Int16Array, header.count);
+      const points = { places, count: header.count, dims: header.dims, plane: header.plane, exact: header.exact, view, method: header.method };
+      this.link.view(view);
+      this.shownView = view;
+      if (first) this.paintClasses(header.count);
+      if (points.dims === 2 && this.map.place) this.map.place = points.plane ? this.placeOnPlane(points.plane, this.latents) : null;
+      else this.map.place = null;
+      await this.map.show(points, plotly);
+      this.showExactness();
+      if (first && this.colour !== "class") await this.setColour(this.colour, { quiet: true });
+      else this.recolour();
       this.link.decode(this.latents.slice());
-    };
-    input.addEventListener("input", () => move(Math.fround(Number(input.value))));
-    let box = null;    // read once a drag: reading it makes the browser lay out the page
-    input.addEventListener("pointerdown", () => {
-      this.pressed.add(axis.index);
-      box = input.getBoundingClientRect();
+      this.find(".lab-map-note").textContent = this.mapNote();
+      if (first) this.afterFirstPaint();
+    } catch (error) {
+      if (asked !== this.viewAsked) return;
+      if (this.shownView && this.map.points) {
+        this.note(`This map cannot be shown: ${error.message}`);
+        this.view = this.shownView;
+        this.showChoices();
+      } else if (view !== "map") {
+        this.addressNote = `The address's map cannot be shown (${error.message}); this is the checkpoint's own.`;
+        await this.loadView("map", { first });
+      } else this.map.showError(error);
+    }
+  }
+
+  paintClasses(count) {
+    const { data } = this;
+    if (data.classes.length) this.colouring.byGroup(this.labels, data.classes, data.colours);
+    else this.colouring.plain(count, data.colours[0]);
+  }
+
+  async afterFirstPaint() {
+    if (this.addressNote) {
+      this.note(this.addressNote);
+      this.addressNote = null;
+    }
+    this.settleViews();
+    const { data } = this;
+    try {
+      const facts = await this.link.json("/facts/{name}");
+      if (data !== this.data && data.tag !== this.data.tag) return;
+      this.factors = facts.factors;
+      for (const { view, request } of facts.views) this.fits.set(view, this.fitWords(request));
+      this.fillChoices();
+    } catch { /* the choices that need no facts are there */ }
+  }
+
+  settleViews() {
+    this.refreshNeighbours();
+    this.askTruth("pin", this.latents, true);
+  }
+
+  mapNote() {
+    const { points } = this.map;
+    if (this.view === "map") return this.data.note;
+    if (this.view === "map-3d") return "The same projection in three dimensions. Drag to turn it, click a point to pin its code.";
+    if (points.plane) {
+      const what = this.view.startsWith("axes") ? "two latent axes" : "the first principal axes of the codes";
+      return `The plane of ${what}, through the pinned code: every spot is exact. Dotted: 1, 2 and 3 sigma of the prior.`;
+    }
+    return `A map fitted here (${this.fits.get(this.view) ?? "see Fit"}), turned onto the checkpoint's own. Spots and the pin are placed approximately.`;
+  }
+
+  placeOnPlane(plane, code) {
+    return plane.basis.map((row) => row.reduce((sum, value, axis) => sum + value * (code[axis] - plane.centre[axis]), 0));
+  }
+
+  /* The pinned code, moved within the plane so that it lies at the spot. */
+  codeOnPlane(spot) {
+    const { plane } = this, from = this.settledForPlane ?? this.latents;
+    const here = this.placeOnPlane(plane, from);
+    const code = Float32Array.from(from);
+    plane.basis.forEach((row, along) => row.forEach((value, axis) => { code[axis] += value * (spot[along] - here[along]); }));
+    return this.sliders.keepLocked(code);
+  }
+
+  mapAxis(number) {
+    const view = this.view;
+    const axes = /^axes:(\d+),(\d+)$/.exec(view);
+    if (axes) return axisLabel(Number(axes[number + 1]), this.sliders.names);
+    if (view.startsWith("principal")) return `principal axis ${number + 1}`;
+    return axisLabel(number, this.sliders.names);
+  }
+
+  bindChoices() {
+    const view = this.find(".lab-view-choice"), x = this.find(".lab-axis-x"), y = this.find(".lab-axis-y");
+    view.addEventListener("change", () => {
+      if (view.value !== "axes") this.changeView(view.value);
+      else this.changeView(`axes:${this.data.axes[0].index},${this.data.axes[1].index}`);
     });
-    // A range input speaks once a screen frame; the pointer itself speaks earlier.
-    if ("onpointerrawupdate" in window) {
-      input.addEventListener("pointerrawupdate", (event) => {
-        if (!this.pressed.has(axis.index) || !(event.buttons & 1)) return;
-        const share = (event.clientX - box.left - THUMB / 2) / (box.width - THUMB);
-        const value = axis.low + Math.min(1, Math.max(0, share)) * (axis.high - axis.low);
-        input.value = value;
-        move(Math.fround(value));
+    for (const [one, other] of [[x, y], [y, x]]) {
+      one.addEventListener("change", () => {
+        // Two like axes make no plane: the other one steps aside.
+        if (one.value === other.value) other.value = this.data.axes.find((axis) => String(axis.index) !== one.value).index;
+        this.changeView(`axes:${x.value},${y.value}`);
       });
     }
-    const release = () => { if (this.pressed.delete(axis.index)) this.settle(); };
-    input.addEventListener("pointerup", release);
-    input.addEventListener("pointercancel", release);
-    // The browser's own last word, which some of them say instead of pointerup.
-    input.addEventListener("change", () => {
-      if (this.pressed.has(axis.index)) release();
-      else this.settleSoon();
+    this.find(".lab-colour-choice").addEventListener("change", (event) => this.changeColour(event.target.value));
+    this.find(".lab-fit").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.fit();
     });
-    row.addEventListener("dblclick", () => this.reset(axis));
-    input.addEventListener("keydown", (event) => {
-      const step = (axis.high - axis.low) / (event.shiftKey ? 400 : 80);
-      const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 };
-      if (event.key === "Delete" || event.key === "Backspace") {
-        event.preventDefault();
-        this.reset(axis);
-      } else if (event.key in steps) {
-        event.preventDefault();
-        const value = this.latents[axis.index] + steps[event.key] * step;
-        move(Math.fround(Math.min(axis.high, Math.max(axis.low, value))));
-        input.value = this.latents[axis.index];
-        this.settleSoon();
-      }
-    });
+    this.find(".lab-fit").addEventListener("keydown", (event) => { if (event.key === "Escape") this.press("fit"); });
   }
 
-  reset(axis) {
+  fillChoices() {
+    const { data } = this;
+    const option = (value, text) => new Option(text, value);
+    const own = data.method === "umap" ? "UMAP" : data.method === "latent plane" ? "Latent plane" : "Principal components";
+    const views = [option("map", own)];
+    if (data.axes.length > 2) views.push(option("principal", "Principal axes"), option("axes", "Two latent axes"));
+    for (const [value, words] of this.fits) views.push(option(value, words));
+    this.find(".lab-view-choice").replaceChildren(...views);
+    const axes = data.axes.map((axis) => [axis.index, axisLabel(axis.index, this.sliders.names)]);
+    for (const select of [this.find(".lab-axis-x"), this.find(".lab-axis-y")]) {
+      select.replaceChildren(...axes.map(([index, label]) => option(index, label)));
+    }
+    const colours = [...(data.classes.length ? [option("class", "Class")] : []), option("density", "Local density"), option("reconstruction", "Reconstruction loss")];
+    if (data.kl) colours.push(option("kl", "KL"));
+    for (const { key, title } of this.factors) colours.push(option(key, title));
+    for (const [index, label] of axes) colours.push(option(`axis-${index}`, label));
+    this.find(".lab-colour-choice").replaceChildren(...colours);
+    this.showChoices();
+  }
+
+  showChoices() {
+    const axes = /^axes:(\d+),(\d+)$/.exec(this.view);
+    const choice = this.find(".lab-view-choice");
+    choice.value = axes ? "axes" : this.view.replace(/-3d$/, "");
+    if (!choice.value && this.view.startsWith("fit:")) {
+      this.fits.set(this.view, "Fitted map");
+      choice.append(new Option("Fitted map", this.view));
+      choice.value = this.view;
+    }
+    this.find(".lab-axes-choice").hidden = !axes;
+    if (axes) {
+      this.find(".lab-axis-x").value = axes[1];
+      this.find(".lab-axis-y").value = axes[2];
+    }
+    this.find(".lab-colour-choice").value = this.colour;
+    const solid = this.find('[data-do="solid"]');
+    solid.disabled = !this.otherDimension();
+    solid.setAttribute("aria-pressed", /-3d$/.test(this.view));
+    const plane = /^axes|^principal$/.test(this.view) || (this.view === "map" && this.data.exact);
+    this.find('[data-do="tiles"]').disabled = !plane;
+    this.pressed("tiles", plane && this.tilesOn);
+  }
+
+  otherDimension() {
+    if (this.view === "map") return this.data.solid ? "map-3d" : null;
+    if (this.view === "principal") return "principal-3d";
+    return /-3d$/.test(this.view) ? this.view.replace(/-3d$/, "") : null;
+  }
+
+  async changeView(view, { replay = false } = {}) {
+    await this.loadView(view);
+    if (this.view !== view) return;
+    if (!replay) this.keep();
+    this.writeAddress();
+  }
+
+  showExactness() {
+    const { points } = this.map;
+    const exact = points.exact || !!points.plane;
+    this.find('[data-fact="spot"] b').textContent = exact ? "exact" : "approximate";
+    this.find('[data-fact="spot"] dd').title = exact
+      ? "The map is a plane of the latent space: a spot is a code."
+      : "A UMAP has no exact inverse: a spot's code is a weighted mean of the codes of its 24 nearest points.";
+  }
+
+  /* -- fits -- */
+
+  fitWords({ method, n_neighbors: neighbours, min_dist: distance, metric, components }) {
+    if (method !== "umap") return `PCA ${components}-D`;
+    return `UMAP ${neighbours} / ${distance}${metric === "euclidean" ? "" : ` ${metric}`}${components === 3 ? " 3-D" : ""}`;
+  }
+
+  async fit() {
+    if (this.fitting) return;
+    const form = this.find(".lab-fit"), state = this.find(".lab-fit-state span"), bar = this.find(".lab-fit-state progress");
+    const given = new FormData(form);
+    const request = {
+      method: given.get("method"), metric: given.get("metric"),
+      n_neighbors: Number(given.get("n_neighbors")), min_dist: Number(given.get("min_dist")), components: Number(given.get("components")),
+    };
+    const { data } = this;
+    const abort = this.fitting = new AbortController();
+    const cancel = this.find('[data-do="fit-cancel"]');
+    cancel.hidden = bar.hidden = false;
+    bar.removeAttribute("value");
+    state.textContent = "Starting…";
+    try {
+      const response = await this.link.post("/fits/{name}", JSON.stringify(request), { signal: abort.signal });
+      await this.readLines(response, (line) => {
+        if (line.error) throw new Error(line.error);
+        if (line.words) state.textContent = line.words;
+        if (line.share !== undefined && line.share !== null) bar.value = line.share;
+        if (line.view && data.tag === this.data.tag) {
+          this.fits.set(line.view, this.fitWords(request));
+          state.textContent = "Done.";
+          this.fillChoices();
+          this.changeView(line.view);
+        }
+      });
+    } catch (error) {
+      state.textContent = abort.signal.aborted ? "Cancelled; the map is as it was." : `${error.message} The map is as it was.`;
+    } finally {
+      this.fitting = null;
+      cancel.hidden = bar.hidden = true;
+    }
+  }
+
+  async readLines(response, call) {
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      for (const line of lines) if (line.trim()) call(JSON.parse(line));
+    }
+    if (rest.trim()) call(JSON.parse(rest));
+  }
+
+  /* -- colours -- */
+
+  async changeColour(colour, { replay = false } = {}) {
+    const before = this.colour;
+    if (!await this.setColour(colour)) {
+      this.colour = before;
+      this.showChoices();
+      return;
+    }
+    if (!replay) this.keep();
+    this.writeAddress();
+  }
+
+  /* Whether it could be done. */
+  async setColour(colour) {
+    const asked = this.colourAsked = Symbol("asked");
+    const { data } = this;
+    try {
+      if (colour === "class") this.paintClasses(this.map.points.count);
+      else {
+        if (!this.values.has(colour)) {
+          this.find(".lab-legend").replaceChildren(Object.assign(document.createElement("span"), { className: "lab-faint", textContent: "Measuring…" }));
+          const { header, take } = await this.link.framed(this.link.fetch(`/values/{name}/${colour}`));
+          if (data.tag !== this.data.tag) return false;
+          this.values.set(colour, { header, values: take(Float32Array, this.map.points.count) });
+        }
+        if (asked !== this.colourAsked) return false;
+        const { header, values } = this.values.get(colour);
+        if (header.choices) {
+          const labels = Int16Array.from(values, (value) => (Number.isFinite(value) ? value : -1));
+          this.colouring.byGroup(labels, header.choices, header.choices.map((_, place) => data.palette[place % data.palette.length]), { key: colour });
+        } else this.colouring.byValue(values, header);
+      }
+    } catch (error) {
+      if (asked === this.colourAsked) {
+        this.note(error.message);
+        this.paintClasses(this.map.points.count);
+        this.colour = data.classes.length ? "class" : this.colour;
+        this.recolour();
+        this.colour = "class";
+        this.showChoices();
+      }
+      return false;
+    }
+    this.colour = colour;
+    this.showChoices();
+    this.recolour();
+    return true;
+  }
+
+  recolour() {
+    const { map } = this;
+    if (!map.points || !(this.colouring.labels || this.colouring.values)) return;
+    if (map.flat) map.layer.setColours(this.colouring.painter(this.chosen, map.points.count));
+    else map.react();
+    map.want("points", "over");
+  }
+
+  /* -- selections -- */
+
+  selectGroup(group, name) {
+    const { labels } = this.colouring;
+    const rows = [];
+    for (let row = 0; row < labels.length; row += 1) if (labels[row] === group) rows.push(row);
+    this.select(this.slot, Uint32Array.from(rows), `of ${name}`);
+  }
+
+  useSlot(slot) {
+    this.slot = slot;
+    this.drawer.showSelections();
+    this.drawer.sheets.selection.querySelector(`[data-slot=${slot}] .lab-slot`)?.focus();
+  }
+
+  async select(slot, rows, words) {
+    if (rows && !rows.length) {
+      this.say("No point lies there.");
+      this.note("No point lies there: draw around some, or click a name in the legend.");
+      return;
+    }
+    const selection = rows && { rows, words, summary: null, pictureOfMean: null };
+    this.selections = { ...this.selections, [slot]: selection };
+    this.showSelections();
+    if (rows) this.drawer.open("selection");
+    if (!selection) {
+      this.keep();
+      return;
+    }
+    try {
+      selection.summary = await (await this.link.post("/selection/{name}", rows)).json();
+      this.drawer.showSelections();
+      this.showDirection();
+      this.say(`Selection ${slot}: ${selection.summary.count} points ${words}.`);
+      this.keep();
+      this.tell("selection", { name: this.data.name, tag: this.data.tag, slot, count: selection.summary.count, words });
+      selection.pictureOfMean = await this.link.pictures(Float32Array.from(selection.summary.mean), 64);
+    } catch (error) {
+      selection.error = error.message;
+    }
+    this.drawer.showSelections();
+  }
+
+  showSelections() {
+    const { A, B } = this.selections;
+    this.chosen = null;
+    if ((A || B) && this.map.points) {
+      this.chosen = new Uint8Array(this.map.points.count);
+      for (const selection of [A, B]) if (selection) for (const row of selection.rows) this.chosen[row] = 1;
+    }
+    this.recolour();
+    this.drawer.showSelections();
+    this.showDirection();
+  }
+
+  /* The direction from the mean of B to that of A, to slide along. */
+  showDirection() {
+    const box = this.find(".lab-direction");
+    const { A, B } = this.selections;
+    const there = !!(A?.summary && B?.summary);
+    const key = there ? `${A.summary.mean}|${B.summary.mean}` : "";
+    if (box.dataset.key === key) return;
+    box.dataset.key = key;
+    box.hidden = !there;
+    this.directionBase = null;
+    if (!there) { box.replaceChildren(); return; }
+    const input = Object.assign(document.createElement("input"), { type: "range", min: -2, max: 2, step: 0.01, value: 0 });
+    input.setAttribute("aria-label", "Along the direction A minus B, in its own lengths");
+    const output = Object.assign(document.createElement("output"), { value: "0.00" });
+    const label = Object.assign(document.createElement("span"), { textContent: "A − B", title: "Adds a multiple of mean(A) − mean(B) to the pinned code" });
+    box.replaceChildren(label, input, output);
+    const step = A.summary.mean.map((value, axis) => value - B.summary.mean[axis]);
+    input.addEventListener("input", () => {
+      this.finishGlide();
+      this.directionBase ??= this.settled.slice();
+      const times = Number(input.value);
+      output.value = times.toFixed(2);
+      this.sliding = true;
+      this.setLatents(this.sliders.keepLocked(this.directionBase.map((value, axis) => value + times * step[axis])));
+    });
+    input.addEventListener("change", () => this.settle({ direction: true }));
+  }
+
+  resetDirection() {
+    this.directionBase = null;
+    const input = this.find(".lab-direction input");
+    if (!input) return;
+    input.value = 0;
+    this.find(".lab-direction output").value = "0.00";
+  }
+
+  /* -- what lies on and under the map at rest -- */
+
+  dress() {
+    this.dressImages();
+    this.dressTiles();
+  }
+
+  async dressImages() {
+    const { map } = this;
+    const asked = this.imagesAsked = Symbol("asked");
+    const zoomed = map.home && map.span() < 0.5 * (map.home[0][1] - map.home[0][0]);
+    const { rows, total } = zoomed ? map.rowsInView(MOST_IMAGES) : { rows: [], total: 0 };
+    if (!total || total > MOST_IMAGES) {
+      if (map.images) { map.images = null; map.want("over"); }
+      return;
+    }
+    const side = Math.min(46, Math.max(16, 0.62 * Math.sqrt((map.area.width * map.area.height) / total)));
+    const known = map.images?.cache ?? new Map();
+    const missing = rows.filter((row) => !known.has(row));
+    try {
+      if (missing.length) {
+        const { list, shape } = await this.link.pictures(Uint32Array.from(missing), MAP_IMAGE);
+        if (asked !== this.imagesAsked) return;
+        missing.forEach((row, place) => known.set(row, picture(list[place], shape)));
+      }
+    } catch { return; }
+    map.images = { side, cache: known, list: rows.map((row) => ({ row, canvas: known.get(row) })) };
+    map.want("over");
+  }
+
+  async dressTiles() {
+    const { map } = this;
+    const asked = this.tilesAsked = Symbol("asked");
+    if (!this.plane || !this.tilesOn || this.plane.basis.length !== 2 || this.latents.length < 2) {
+      if (map.tiles) { map.tiles = null; map.want("under"); }
+      return;
+    }
+    const [height, width] = this.data.shape;
+    const unit = Math.max(30, Math.min(64, 1.4 * Math.max(height, width)));
+    const columns = Math.max(2, Math.min(20, Math.round(map.area.width / unit)));
+    const lines = Math.max(2, Math.min(20, Math.round(map.area.height / unit)));
+    const { left, right, low, high } = map.viewBox();
+    const stepX = (right - left) / columns, stepY = (high - low) / lines;
+    const size = this.latents.length, codes = new Float32Array(columns * lines * size), boxes = [];
+    for (let line = 0; line < lines; line += 1) {
+      for (let column = 0; column < columns; column += 1) {
+        const x = left + column * stepX, y = high - line * stepY;
+        codes.set(this.codeOnPlane([x + stepX / 2, y - stepY / 2]), boxes.length * size);
+        boxes.push({ left: x, right: x + stepX, high: y, low: y - stepY });
+      }
+    }
+    if (!codes.every((value) => Math.abs(value) <= LARGEST_LATENT)) return;
+    try {
+      const { list, shape } = await this.link.pictures(codes, MAP_IMAGE);
+      if (asked !== this.tilesAsked) return;
+      map.tiles = boxes.map((box, place) => ({ box, canvas: picture(list[place], shape) }));
+      map.want("under");
+    } catch { /* the map does without */ }
+  }
+
+  saveMap() {
+    const { map } = this;
+    const name = `${this.data.name}-map.png`;
+    if (!map.points) return;
+    if (!map.flat) {
+      map.Plotly.toImage(map.plot, { format: "png", scale: 2 }).then((url) => fetch(url)).then((one) => one.blob()).then((blob) => save(name, blob));
+      return;
+    }
+    const canvas = document.createElement("canvas");
+    Object.assign(canvas, { width: map.over.width, height: map.over.height });
+    const context = canvas.getContext("2d");
+    context.fillStyle = map.ground;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    map.layer.draw();    // in this very turn: a WebGL canvas is empty after it
+    for (const layer of [map.under, map.layer.canvas, map.over]) context.drawImage(layer, 0, 0);
+    if (map.place) {
+      const spot = map.pixel(map.place);
+      context.scale(map.ratio, map.ratio);
+      context.strokeStyle = map.text;
+      context.lineWidth = 3;
+      context.beginPath();
+      context.arc(spot.x, spot.y, 8, 0, 2 * Math.PI);
+      context.stroke();
+    }
+    canvas.toBlob((blob) => save(name, blob));
+  }
+
+  /* -- looking without pinning -- */
+
+  lookAt(spot) {
+    if (!spot) {
+      this.ghostCode = null;
+      this.showGhostPicture(null);
+      if (this.pinFacts) this.showFacts(this.pinFacts);
+      return;
+    }
+    if (this.awaitSpot) return;
+    if (this.plane) this.link.ghostCode(this.codeOnPlane(spot));
+    else this.link.ghostSpot(spot, this.sliders.held());
+  }
+
+  showGhost(answer) {
+    if (this.awaitSpot) {
+      if (!this.link.slots.ghost.quiet) return;
+      const spot = this.awaitSpot;
+      this.awaitSpot = null;
+      this.pinCode(answer.code, { place: spot });
+      return;
+    }
+    if (!this.map.ghost) return;
+    this.ghostCode = answer.code;
+    this.showGhostPicture(answer.pixels);
+    this.askTruth("ghost", answer.code);
+  }
+
+  showGhostPicture(pixels) {
+    this.root.dataset.ghost = !!pixels;
+    if (pixels) {
+      paint(this.ghost, pixels, this.data.shape);
+      this.ghostFrames = (this.ghostFrames ?? 0) + 1;
+    } else this.ghost.getContext("2d").clearRect(0, 0, this.ghost.width, this.ghost.height);
+  }
+
+  /* -- the truth about a spot -- */
+
+  askTruth(about, code, now = false) {
+    this.truthNext = { about, code: Float32Array.from(code) };
+    if (now) {
+      clearTimeout(this.truthTimer);
+      this.truthTimer = null;
+      this.sendTruth();
+    } else this.truthTimer ??= setTimeout(() => this.sendTruth(), TRUTH_EVERY);
+  }
+
+  sendTruth() {
+    this.truthTimer = null;
+    const { about, code } = this.truthNext ?? {};
+    this.truthNext = null;
+    if (!code || code.length !== this.latents.length) return;
+    if (about === "ghost" && !this.ghostCode) return;
+    if (this.link.open) this.link.truth(code, about);
+  }
+
+  showTruth(facts, about) {
+    if (about === "pin") this.pinFacts = facts;
+    if (about === "pin" && this.ghostCode) return;
+    if (about === "ghost" && !this.ghostCode) return;
+    this.showFacts(facts, about);
+  }
+
+  showFacts(facts) {
+    const fact = (name, selector) => this.find(`[data-fact="${name}"] ${selector}`);
+    const badge = fact("spot", ".lab-badge");
+    badge.hidden = !facts.hole;
+    badge.textContent = "in a hole";
+    badge.title = "Its 5th nearest code is further away than for 95 % of the held-out codes: the decoder has seen nothing here.";
+    const density = facts.density;
+    fact("density", "meter").value = density ?? 0;
+    fact("density", "span").textContent = density === null ? "–" : `denser than at ${Math.round(density)} %`;
+    fact("density", "dt").title = "Share of the held-out codes that lie as sparsely or more, by the distance to the 5th nearest code";
+    fact("radius", "meter").value = facts.radius_quantile ?? 0;
+    fact("radius", "span").textContent = `${shortNumber(facts.radius)} · ${percent(facts.radius_quantile)} of the prior within`;
+    fact("radius", "dt").title = `|z|; of draws from N(0, I) this share lies within it (chi with ${this.latents.length} degrees of freedom)`;
+    fact("cycle", "span").textContent = facts.cycle === null ? "–" : shortNumber(facts.cycle);
+    fact("cycle", "dt").title = "|encode(decode(z)) − z|: how far the encoder puts the decoded picture from this code";
+    const { nearest } = facts;
+    fact("nearest", "span").textContent = `${this.labelOf(nearest.label, nearest.index)} at ${shortNumber(nearest.distance)}`;
+    fact("nearest", "dd").title = `Held-out image ${nearest.index}, the nearest in the latent space`;
+    if (nearest.row !== this.nearestRow) {
+      this.nearestRow = nearest.row;
+      const canvas = fact("nearest", "canvas");
+      this.askPicture(nearest.row, (answer) => { if (this.nearestRow === nearest.row) paint(canvas, answer.pixels, this.data.shape); });
+    }
+  }
+
+  labelOf(label, index) {
+    return label >= 0 && this.data.classes[label] !== undefined ? this.data.classes[label] : `Image ${index}`;
+  }
+
+  caption(row, answer) {
+    const label = this.labels?.[row] ?? -1;
+    const losses = [];
+    if (Number.isFinite(answer.nll)) losses.push(`reconstruction ${answer.nll.toFixed(1)} nats`);
+    if (Number.isFinite(answer.kl)) losses.push(`KL ${answer.kl.toFixed(1)} nats`);
+    return [
+      this.labelOf(label, answer.index),
+      answer.real ? `held-out image ${answer.index}` : `reconstruction of image ${answer.index}: the images are not at hand`,
+      ...losses,
+    ];
+  }
+
+  askPicture(row, call) {
+    const sequence = this.link.picture(row);
+    if (sequence === undefined) return false;
+    this.asks.set(sequence, call);
+    return true;
+  }
+
+  receivePicture(answer) {
+    const call = this.asks.get(answer.sequence);
+    // Of two requests on their way the server answers the newer one alone.
+    for (const sequence of this.asks.keys()) if (sequence <= answer.sequence) this.asks.delete(sequence);
+    if (call) call(answer);
+    else this.map.showCard(answer);
+  }
+
+  /* -- pinning -- */
+
+  pinRow(row) {
+    if (!this.askPicture(row, (answer) => this.pinCode(answer.code, { place: this.map.flat ? this.map.placeOf(row) : null }))) {
+      this.note("There is no live connection: a point can be pinned when it is back.");
+    }
+  }
+
+  pinSpot(spot) {
+    if (this.plane) { this.pinCode(this.codeOnPlane(spot)); return; }
+    if (!this.link.open) {
+      this.note("There is no live connection: a spot can be pinned when it is back.");
+      return;
+    }
+    this.awaitSpot = spot;
+    this.link.ghostSpot(spot, this.sliders.held());
+  }
+
+  /* The sliders glide to a code. `place`: where the marker then stays, where that is known. */
+  pinCode(code, { place = null } = {}) {
+    if (code.length !== this.latents.length) return;
+    this.stopWobble();
+    this.finishGlide();
+    const target = this.sliders.keepLocked(code);
+    const at = same(target, code) ? place : null;
+    if (STILL.matches || !this.link.open || document.hidden) {
+      this.go(target);
+      this.pinPlace = at;
+      return;
+    }
+    const from = this.latents.slice(), start = performance.now();
+    const glide = this.gliding = { target, at };
+    const step = (now) => {
+      if (this.gliding !== glide) return;
+      const share = Math.min(1, Math.max(0, (now - start) / GLIDE_CODE)), eased = 1 - (1 - share) ** 3;
+      if (share === 1) { this.finishGlide(); return; }
+      this.setLatents(target.map((value, axis) => from[axis] + eased * (value - from[axis])));
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+
+  finishGlide() {
+    const glide = this.gliding;
+    if (!glide) return;
+    this.gliding = null;
+    this.setLatents(glide.target);
+    this.pinPlace = glide.at;
+    this.settle();
+  }
+
+  /* The marker is dragged, or moved by keys. */
+  dragTo(spot, phase) {
+    if (phase === "start") {
+      this.stopWobble();
+      this.finishGlide();
+      this.settledForPlane = this.latents.slice();
+      return;
+    }
+    if (phase === "cancel") {
+      this.settledForPlane = null;
+      this.link.slots.pinned.wanted = null;
+      this.go(this.settled.slice(), { back: true });
+      return;
+    }
+    if (phase === "key") {
+      this.stopWobble();
+      this.finishGlide();
+    }
+    if (phase !== "end") {
+      this.awaitSpot = null;
+      if (this.plane) this.setLatents(this.codeOnPlane(spot));
+      else if (this.link.open) {
+        this.pinPlace = spot;
+        this.link.pinSpot(spot, this.sliders.held());
+      }
+    }
+    if (phase === "key") this.settleSoon();
+    if (phase === "end") {
+      this.settledForPlane = null;
+      if (this.link.slots.pinned.quiet || !this.link.open) this.settle();
+      else this.settleWhenQuiet = true;
+    }
+  }
+
+  escape() {
+    this.stopWobble();
+    if (this.gliding) this.finishGlide();
+    if (!same(this.latents, this.settled) || this.settleTimer) {
+      clearTimeout(this.settleTimer);
+      this.settleTimer = null;
+      this.link.slots.pinned.wanted = null;
+      this.go(this.settled.slice(), { back: true });
+    } else this.press("undo");
+  }
+
+  /* -- the sliders' code -- */
+
+  moveAxis(axis, value) {
+    if (value === this.latents[axis]) return;
+    this.stopWobble();
+    this.pinPlace = null;
+    this.sliding = true;
+    this.latents[axis] = value;
+    this.sliders.latents = this.latents;
+    this.sliders.showValue(axis);
+    this.link.decode(this.latents.slice());
+  }
+
+  setAxis(axis, value) {
+    this.stopWobble();
+    this.finishGlide();
     const next = this.latents.slice();
-    next[axis.index] = axis.typical;
+    next[axis] = value;
     this.go(next);
   }
 
-  showValue(index) {
-    const { input, output, axis } = this.rows[index];
-    const value = this.latents[index];
-    output.value = (Math.abs(value) < 0.005 ? 0 : value).toFixed(2);
-    const beyond = value < axis.low || value > axis.high;
-    output.style.fontWeight = beyond ? "700" : "";
-    output.title = beyond ? "Beyond the slider's range, which holds 99 % of the codes." : "";
-    input.setAttribute("aria-valuetext", output.value);
+  setLatents(latents, { silent = false } = {}) {
+    this.pinPlace = null;
+    this.latents = Float32Array.from(latents);
+    this.sliders.show(this.latents);
+    if (!silent) this.link.decode(this.latents.slice());
   }
 
-  setLatents(latents) {
-    this.latents = latents;
-    this.rows.forEach(({ input }, index) => {
-      input.value = latents[index];
-      this.showValue(index);
-    });
-    this.link.decode(latents.slice());
+  async nameAxis(axis, name) {
+    const names = { ...this.sliders.names, [axis]: name };
+    try {
+      const answer = await (await this.link.post("/names/{name}", JSON.stringify({ names }))).json();
+      this.sliders.setNames(answer.names ?? answer);
+      this.fillChoices();
+      if (this.map.points?.exact || this.plane) this.map.Plotly.relayout(this.map.plot, {
+        "xaxis.title.text": this.mapAxis(0), "yaxis.title.text": this.mapAxis(1),
+      });
+      this.say(name ? `Axis ${axis + 1} is now called ${name}.` : `Axis ${axis + 1} has no name of its own.`);
+    } catch (error) { this.note(error.message); }
   }
 
-  /* -- settled codes, undo and redo -- */
+  /* -- settled states, undo and redo -- */
+
+  snapshot() {
+    return { latents: this.settled.slice(), view: this.view, colour: this.colour, selections: this.selections };
+  }
+
+  /* What changed is a step that can be undone. */
+  keep() {
+    this.history.push(this.state);
+    if (this.history.length > MOST_UNDO) this.history.shift();
+    this.future = [];
+    this.state = this.snapshot();
+    this.buttons();
+  }
 
   settleSoon() {
     clearTimeout(this.settleTimer);
-    this.settleTimer = setTimeout(() => this.settle(), SETTLE_DELAY);
+    this.settleTimer = setTimeout(() => {
+      if (!this.link.slots.pinned.quiet && this.link.open) this.settleWhenQuiet = true;
+      else this.settle();
+    }, SETTLE_DELAY);
   }
 
   settle(options = {}) {
     clearTimeout(this.settleTimer);
+    this.settleTimer = null;
+    this.settleWhenQuiet = false;
     // A drag goes on: its own end settles, so that nothing runs while it lasts.
-    if (this.pressed.size) return;
-    if (this.latents.every((value, axis) => value === this.settled[axis])) return;
-    if (!options.replay) {
-      this.history.push(this.settled);
-      if (this.history.length > MOST_UNDO) this.history.shift();
-      this.future = [];
-    }
+    if (this.sliders.pressed.size || this.map.dragging || this.wobbling) return;
+    this.sliding = false;
+    if (same(this.latents, this.settled)) return;
     this.settled = this.latents.slice();
+    if (options.replay) this.state = this.snapshot();
+    else this.keep();
+    if (!options.direction) this.resetDirection();
     this.buttons();
+    this.sliders.refreshNumbers();
+    this.writeAddress();
+    this.askTruth("pin", this.settled, true);
+    this.refreshNeighbours();
+    this.refreshStrips();
+    if (this.plane && this.latents.length > 2) this.dressTiles();
     if (options.silent) return;
     this.settledId = `${Date.now()}-${Math.random()}`;
     this.tell("settled", {
@@ -228,28 +998,85 @@ class Lab {
     });
   }
 
-  go(latents, options) {
+  go(latents, options = {}) {
+    this.gliding = null;
     this.setLatents(latents);
-    this.settle(options);
+    if (!options.back) this.settle(options);
+  }
+
+  refreshNeighbours() {
+    clearTimeout(this.neighbourTimer);
+    this.neighbourTimer = setTimeout(() => this.drawer.showNeighbours(this.settled), 60);
   }
 
   press(action) {
     const dimensions = this.latents.length;
-    if (action === "prior") this.go(Float32Array.from({ length: dimensions }, gaussian));
-    if (action === "mean") {
+    const { map } = this;
+    if (action === "prior") {
+      this.stopWobble();
+      this.go(this.sliders.keepLocked(Float32Array.from({ length: dimensions }, gaussian)));
+    } else if (action === "mean") {
+      this.stopWobble();
       const mean = new Float32Array(dimensions);
       this.data.axes.forEach((axis) => { mean[axis.index] = axis.typical; });
-      this.go(mean);
-    }
-    if (action === "undo") this.replay(this.history, this.future);
-    if (action === "redo") this.replay(this.future, this.history);
+      this.go(this.sliders.keepLocked(mean));
+    } else if (action === "undo") this.replay(this.history, this.future);
+    else if (action === "redo") this.replay(this.future, this.history);
+    else if (action === "wobble") {
+      if (this.wobbling) this.stopWobble();
+      else this.startWobble();
+    } else if (action === "strips") {
+      this.stripsOn = !this.stripsOn;
+      this.pressed("strips", this.stripsOn);
+      if (this.stripsOn) this.refreshStrips();
+      else this.sliders.hideStrips();
+    } else if (action === "zoom-in") map.zoom(1 / 1.4);
+    else if (action === "zoom-out") map.zoom(1.4);
+    else if (action === "home") map.goHome();
+    else if (action === "solid" && this.otherDimension()) this.changeView(this.otherDimension());
+    else if (action === "shade") {
+      const shown = !!map.shade;
+      map.shading = shown ? "off" : "on";
+      this.pressed("shade", !shown);
+      map.rest();
+    } else if (action === "tiles") {
+      this.tilesOn = !this.tilesOn;
+      this.pressed("tiles", this.tilesOn);
+      this.dressTiles();
+    } else if (action === "fit") {
+      const form = this.find(".lab-fit"), open = form.hidden;
+      form.hidden = !open;
+      this.find('[data-do="fit"]').setAttribute("aria-expanded", open);
+      if (open) form.elements.method.focus();
+      else this.find('[data-do="fit"]').focus();
+    } else if (action === "fit-cancel") this.fitting?.abort();
+  }
+
+  pressed(action, on) { this.find(`[data-do="${action}"]`).setAttribute("aria-pressed", on); }
+
+  setTool(tool) {
+    this.map.setTool(tool);
+    for (const one of this.root.querySelectorAll("[data-tool]")) one.setAttribute("aria-pressed", one.dataset.tool === tool);
   }
 
   replay(from, to) {
+    this.stopWobble();
+    this.finishGlide();
     this.settle();    // what a key changed a moment ago is a step of its own
     if (!from.length) return;
-    to.push(this.settled);
-    this.go(from.pop(), { replay: true });
+    to.push(this.state);
+    const next = from.pop();
+    this.state = next;
+    if (next.selections !== this.selections) {
+      this.selections = next.selections;
+      this.showSelections();
+    }
+    if (next.colour !== this.colour) this.changeColour(next.colour, { replay: true });
+    if (next.view !== this.view) this.changeView(next.view, { replay: true });
+    if (same(next.latents, this.settled)) this.buttons();
+    else this.go(next.latents.slice(), { replay: true });
+    this.state = next;
+    this.buttons();
   }
 
   buttons() {
@@ -266,25 +1093,118 @@ class Lab {
     this.press(event.shiftKey ? "redo" : "undo");
   }
 
+  /* -- sampling the posterior -- */
+
+  startWobble() {
+    this.finishGlide();
+    this.settle();
+    const sigma = this.pinFacts?.sigma;
+    if (!sigma || !this.link.open) {
+      this.note("The posterior's sigma is not known yet: try again in a moment.");
+      return;
+    }
+    const base = this.settled.slice();
+    const noise = Float32Array.from(base, gaussian);
+    const run = this.wobbling = { base };
+    this.pressed("wobble", true);
+    const step = () => {
+      if (this.wobbling !== run || !this.root.isConnected) return;
+      // Each frame is a draw of N(0, I), and near the one before: what moves is the posterior alone.
+      for (let axis = 0; axis < noise.length; axis += 1) noise[axis] = DRIFT * noise[axis] + Math.sqrt(1 - DRIFT ** 2) * gaussian();
+      this.sliding = true;
+      this.setLatents(this.sliders.keepLockedAt(base, base.map((value, axis) => value + sigma[axis] * noise[axis])));
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+
+  stopWobble() {
+    if (!this.wobbling) return;
+    const { base } = this.wobbling;
+    this.wobbling = null;
+    this.sliding = false;
+    this.pressed("wobble", false);
+    this.setLatents(base);
+  }
+
+  /* -- strips -- */
+
+  async refreshStrips() {
+    if (!this.stripsOn) return;
+    const asked = this.stripsAsked = Symbol("asked");
+    const indices = this.sliders.shownAxes();
+    const most = Math.floor(400 / STRIP_STEPS);
+    try {
+      for (let from = 0; from < indices.length; from += most) {
+        const part = indices.slice(from, from + most);
+        const pictures = await this.link.pictures(this.sliders.stripCodes(part), THUMB_SIDE);
+        if (asked !== this.stripsAsked || !this.stripsOn) return;
+        this.sliders.showStrips(part, pictures);
+      }
+    } catch (error) { this.note(error.message); }
+  }
+
   /* -- answers -- */
 
-  showState(phase, text) {
-    this.root.dataset.phase = phase;
-    this.find(".lab-status").textContent = text;
+  reconnected() {
+    if (this.shownView) this.link.view(this.shownView);
+    this.link.decode(this.latents.slice());
+    if (this.wasLost) this.settleViews();
+    this.wasLost = false;
   }
+
+  showState(phase, text) {
+    if (phase === "offline") this.wasLost = true;
+    this.root.dataset.phase = phase;
+    this.stateText = text;
+    clearTimeout(this.noteTimer);
+    this.find(".lab-status").textContent = text;
+    this.find(".lab-status").dataset.note = "false";
+    if (phase === "live" && this.map.points) this.askTruth("pin", this.latents, true);
+  }
+
+  /* Words that stand in the status line for a while. */
+  note(words) {
+    const status = this.find(".lab-status");
+    status.textContent = words;
+    status.dataset.note = "true";
+    clearTimeout(this.noteTimer);
+    this.noteTimer = setTimeout(() => {
+      status.textContent = this.stateText;
+      status.dataset.note = "false";
+    }, NOTE_MS);
+  }
+
+  say(words) { this.find(".lab-said").textContent = words; }
 
   showFrame(answer) {
     paint(this.picture, answer.pixels, this.data.shape);
     this.frames += 1;
-    this.map.move(answer.place);
+    if (answer.spot) {
+      this.latents = answer.code;
+      this.sliders.show(this.latents);
+    }
+    const place = this.map.points?.dims === 2 ? this.pinPlace ?? answer.place : answer.place;
+    this.map.move(place, { trail: this.sliding || !!this.gliding });
+    if (this.sliding || answer.spot) this.askTruth("pin", this.latents);
+    if (this.settleWhenQuiet && this.link.slots.pinned.quiet) this.settle();
   }
 
   destroy() {
+    this.wobbling = this.gliding = null;
+    this.fitting?.abort();
     this.link.close();
     this.map.destroy();
     document.removeEventListener("keydown", this.onKey);
-    clearTimeout(this.settleTimer);
+    for (const timer of [this.settleTimer, this.truthTimer, this.noteTimer, this.neighbourTimer]) clearTimeout(timer);
   }
+}
+
+function percent(share) {
+  if (share === null || share === undefined) return "–";
+  if (share > 0 && share < 0.001) return "under 0.1 %";
+  if (share < 1 && share > 0.999) return "over 99.9 %";
+  return `${Number((100 * share).toPrecision(share < 0.1 || share > 0.99 ? 2 : 2))} %`;
 }
 
 export default function show({ parentElement, data, setStateValue }) {

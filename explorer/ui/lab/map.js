@@ -1,6 +1,20 @@
-/* The map: Plotly's points, and an overlay of what moves live above them. */
+/* The map: a surface to move on.
+
+   Plotly gives the frame, its tools (moving, zooming, box, lasso) and the view in three dimensions;
+   the points lie on a layer of our own below it, and all that moves live on a canvas above it. */
 
 const CARD_DELAY = 125;      // ms a pointer rests on a point before its picture is asked for
+const REST_DELAY = 140;      // ms without movement after which everything is drawn
+const REACH = 7;             // px from a point within which the pointer is on it
+const CLICK_REACH = 4;       // px that a click may move
+const TRAIL_MS = 1500;
+const GLIDE_MS = 650;
+const MOST_IMAGES = 400;     // pictures on the map at once
+const SHADE_FROM = 20_000;   // points in view from which their density is shaded by itself
+const SHADE_SIDE = 192;      // cells a side
+const SOLID_POINTS = 12_000; // points drawn in three dimensions
+const KEY_STEP = 10, KEY_FINE = 1;    // px
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 /* Pixels, H x W x C, onto a canvas. */
 function paint(canvas, pixels, [height, width, channels]) {
@@ -8,8 +22,11 @@ function paint(canvas, pixels, [height, width, channels]) {
     canvas.width = width;
     canvas.height = height;
   }
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(width, height);
+  canvas.getContext("2d").putImageData(toImage(pixels, [height, width, channels]), 0, 0);
+}
+
+function toImage(pixels, [height, width, channels]) {
+  const image = new ImageData(width, height);
   const out = image.data;
   for (let from = 0, to = 0; to < out.length; to += 4, from += channels) {
     out[to] = pixels[from];
@@ -17,7 +34,13 @@ function paint(canvas, pixels, [height, width, channels]) {
     out[to + 2] = pixels[channels === 3 ? from + 2 : from];
     out[to + 3] = 255;
   }
-  context.putImageData(image, 0, 0);
+  return image;
+}
+
+function picture(pixels, shape) {
+  const canvas = document.createElement("canvas");
+  paint(canvas, pixels, shape);
+  return canvas;
 }
 
 /* Plotly, out of the Python package. */
@@ -34,205 +57,615 @@ function loadPlotly(path) {
   return plotlyLoading;
 }
 
-function hasWebGL() {
-  try {
-    return !!document.createElement("canvas").getContext("webgl");
-  } catch { return false; }
-}
-
-/* Plotly reads a little HTML in names. */
-function legendName(name) {
-  const short = name.length > 24 ? `${name.slice(0, 23)}…` : name;
-  return short.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+/* Whether a spot lies in a polygon, by the crossings of a ray. */
+function insidePolygon(x, y, across, up) {
+  let inside = false;
+  for (let at = 0, before = across.length - 1; at < across.length; before = at, at += 1) {
+    const cuts = (up[at] > y) !== (up[before] > y);
+    if (cuts && x < ((across[before] - across[at]) * (y - up[at])) / (up[before] - up[at]) + across[at]) inside = !inside;
+  }
+  return inside;
 }
 
 class LatentMap {
-  /* hooks: onPick(code), askPicture(row) -> sequence number of the request */
+  /* hooks: onPick(row), onSpot(spot), onDrag(spot, phase), onHover(spot | null), onSelect(rows, words),
+     onRest(), onEscape(), onLeaveSolid(), askPicture(row) -> number of the request, caption(row, answer) -> [title, text...],
+     shown(row) -> whether its class is shown, places(rows) */
   constructor(root, hooks) {
     this.root = root;
     this.hooks = hooks;
     this.find = (selector) => root.querySelector(selector);
+    this.box = this.find(".lab-map");
     this.plot = this.find(".lab-plot");
     this.marker = this.find(".lab-marker");
-    this.ring = this.find(".lab-ring");
     this.card = this.find(".lab-card");
-    this.corner = [0, 0];
+    this.under = this.find(".lab-under");
+    this.over = this.find(".lab-over");
+    this.layer = new PointLayer(this.find(".lab-points"));
+    this.trail = [];
+    this.tool = "pan";
+    this.shading = "auto";
+    this.wanted = new Set();
     this.resize = new ResizeObserver(() => this.fit());
-    this.resize.observe(this.plot);
+    this.resize.observe(this.box);
+    this.listen();
   }
 
-  /* Forget the model before: its points can be seen until the new ones are painted, no more. */
+  get flat() { return this.points?.dims === 2; }
+
   clear(data) {
     this.data = data;
     this.points = null;
-    this.place = null;
+    this.place = this.ghost = this.cursor = null;
+    this.trail = [];
+    this.images = this.tiles = this.shade = null;
+    this.outline = null;
     this.unhover();
+    this.layer.endGlide();
+    this.layer.setPlaces(new Float32Array(0), 0);
+    this.layer.draw();
     this.marker.style.visibility = "hidden";
-    this.find(".lab-map-note").textContent = data.note;
+    this.find(".lab-empty").hidden = false;
+    this.find(".lab-shown").textContent = "";
+    delete this.root.dataset.map;
+    delete this.root.dataset.view;
+    this.want("over", "under");
   }
 
-  async draw() {
-    const { data } = this;
-    const [Plotly, points] = await Promise.all([
-      loadPlotly(data.plotly), this.fetchPoints(data),
-    ]).catch((error) => { this.showError(error); return []; });
-    // Another model may have been picked while these were on their way.
-    if (!points || this.data.tag !== data.tag || !this.root.isConnected) return;
-    this.Plotly = Plotly;
+  /* points: { places, count, dims, plane, exact, view }; glides from the former map if there is one. */
+  async show(points, plotly) {
+    const glides = this.flat && points.dims === 2 && !STILL.matches && this.range && this.plot._fullLayout;
+    if (glides) this.layer.keepFormer(this.transform());
     this.points = points;
-    await Plotly.react(this.plot, this.traces(), this.layout(), {
-      displaylogo: false, responsive: false, scrollZoom: true,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-    });
-    if (!this.plot.dataset.bound) {
-      this.plot.dataset.bound = "yes";
-      this.plot.on("plotly_click", (event) => this.pick(event.points[0].customdata));
-      this.plot.on("plotly_hover", (event) => this.hover(event.points[0].customdata));
-      this.plot.on("plotly_unhover", () => this.unhover());
-      this.plot.on("plotly_relayouting", () => this.mark());
-      this.plot.on("plotly_afterplot", () => this.mark());
+    this.outline = this.images = this.tiles = this.shade = null;
+    this.trail = [];
+    this.cursor = null;
+    this.unhover();
+    this.Plotly = plotly;
+    this.root.dataset.dims = points.dims;
+    if (points.dims === 3) {
+      this.layer.setPlaces(new Float32Array(0), 0);
+    } else {
+      this.layer.setPlaces(points.places, points.count);
+      this.home = this.homeRange();
     }
-    this.fit();
-    this.root.dataset.map = data.name;
+    await this.react();
+    this.find(".lab-empty").hidden = true;
+    if (!this.plot.dataset.bound) this.bindPlotly();
+    this.layer.rank = null;
+    if (glides && this.layer.former) this.glide();
+    else this.layer.endGlide();
+    this.rest();
+    this.root.dataset.map = this.data.name;
+    this.root.dataset.view = points.view;
   }
 
   showError(error) {
+    this.find(".lab-empty").hidden = true;
     this.find(".lab-map-note").textContent = `The map could not be drawn: ${error.message}`;
-    if (this.Plotly && this.plot._fullLayout) this.Plotly.react(this.plot, [], this.layout());
   }
 
-  /* See OpenedModel.points for the format. */
-  async fetchPoints(data) {
-    const response = await fetch(`${data.base}/points/${encodeURIComponent(data.name)}`, {
-      headers: { "X-Explorer-Token": data.token },
-    });
-    if (!response.ok) throw new Error(await response.text());
-    const buffer = await response.arrayBuffer();
-    const length = new DataView(buffer).getUint32(0, true);
-    const header = new TextDecoder().decode(new Uint8Array(buffer, 4, length));
-    const { count, latent_dim: latentDim } = JSON.parse(header);
-    let offset = 4 + length;
-    const take = (Kind, size) => {
-      const array = new Kind(buffer, offset, size);
-      offset += 4 * size;
-      return array;
-    };
-    return {
-      count, latentDim,
-      places: take(Float32Array, 2 * count),
-      codes: take(Float32Array, latentDim * count),
-      labels: take(Int32Array, count),
-      index: take(Int32Array, count),
-    };
-  }
+  /* -- Plotly's frame -- */
 
-  traces() {
-    const { points, data } = this;
-    const groups = data.classes.length ? data.classes : ["held-out images"];
-    const type = hasWebGL() ? "scattergl" : "scatter";
-    const size = points.count > 3000 ? 4 : points.count > 800 ? 6 : 8;
-    return groups.map((name, group) => {
-      const rows = [];
-      for (let row = 0; row < points.count; row += 1) {
-        if (!data.classes.length || points.labels[row] === group) rows.push(row);
-      }
-      return {
-        type, mode: "markers", name: legendName(name),
-        x: Float32Array.from(rows, (row) => points.places[2 * row]),
-        y: Float32Array.from(rows, (row) => points.places[2 * row + 1]),
-        customdata: rows,
-        hoverinfo: "none",
-        showlegend: data.classes.length > 0,
-        marker: { size, opacity: 0.8, color: data.colours[group % data.colours.length] },
-      };
-    }).filter((trace) => trace.customdata.length);
+  homeRange() {
+    const { left, right, low, high } = this.layer.grid.bounds;
+    const { clientWidth: width, clientHeight: height } = this.box;
+    const spanX = right - left || 1, spanY = high - low || 1;
+    const unit = Math.max(spanX / Math.max(width - 24, 50), spanY / Math.max(height - 24, 50)) * 1.04;
+    const middleX = (left + right) / 2, middleY = (low + high) / 2;
+    return [
+      [middleX - (unit * width) / 2, middleX + (unit * width) / 2],
+      [middleY - (unit * height) / 2, middleY + (unit * height) / 2],
+    ];
   }
 
   layout() {
     const style = getComputedStyle(this.root);
     const text = style.getPropertyValue("--st-text-color").trim() || "#222";
-    const ground = style.getPropertyValue("--st-background-color").trim() || "#fff";
-    const { data } = this;
-    const narrow = this.root.clientWidth < 700;
-    const axis = (title) => ({
-      title: data.exact ? { text: title, standoff: 4 } : undefined,
-      showticklabels: data.exact, zeroline: data.exact, zerolinecolor: "rgba(128,128,128,0.45)",
-      gridcolor: "rgba(128,128,128,0.18)", showgrid: data.exact, color: text,
-      automargin: data.exact,
+    this.text = text;
+    this.ground = style.getPropertyValue("--st-background-color").trim() || "#fff";
+    const common = {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+      font: { color: text, family: style.fontFamily, size: 11 }, hovermode: false,
+      uirevision: `${this.data.name}${this.data.tag}${this.points.view}`,
+    };
+    const { plane, exact } = this.points;
+    if (!this.flat) {
+      const axis = (number) => ({
+        title: { text: exact ? this.hooks.axisName(number) : "" }, showticklabels: exact, showspikes: false,
+        gridcolor: "rgba(128,128,128,0.25)", zeroline: exact, color: text, backgroundcolor: "rgba(0,0,0,0)",
+      });
+      return {
+        ...common, hovermode: "closest", margin: { l: 0, r: 0, t: 0, b: 0 },
+        scene: { xaxis: axis(0), yaxis: axis(1), zaxis: axis(2), aspectmode: "data", dragmode: "orbit" },
+      };
+    }
+    const axis = (number) => ({
+      title: exact ? { text: this.hooks.axisName(number), standoff: 3 } : undefined,
+      showticklabels: exact, zeroline: exact, zerolinecolor: "rgba(128,128,128,0.45)",
+      gridcolor: "rgba(128,128,128,0.14)", showgrid: exact, color: text,
+      range: (this.range ?? this.home)[number],
     });
     return {
-      paper_bgcolor: ground, plot_bgcolor: ground,
-      font: { color: text, family: style.fontFamily, size: 12 },
-      margin: { l: data.exact ? 36 : 8, r: 8, t: 30, b: data.exact ? 32 : 8 },
-      xaxis: axis("z1"),
-      yaxis: { ...axis(data.axes.length > 1 ? "z2" : ""), scaleanchor: "x" },
-      dragmode: "pan", hovermode: "closest", uirevision: data.name + data.tag,
-      legend: narrow
-        ? { orientation: "h", y: -0.02, yanchor: "top", itemsizing: "constant" }
-        : { itemsizing: "constant", bgcolor: "rgba(0,0,0,0)", font: { size: 12 } },
-      showlegend: true,
+      ...common, margin: exact ? { l: 44, r: 4, t: 4, b: 36 } : { l: 0, r: 0, t: 0, b: 0 },
+      xaxis: axis(0), yaxis: { ...axis(1), scaleanchor: "x" },
+      dragmode: this.tool, selections: [],
+      newselection: { line: { color: text, width: 1.5 } },
     };
+  }
+
+  async react() {
+    this.range = null;
+    const traces = this.flat ? [] : this.solidTraces();
+    await this.Plotly.react(this.plot, traces, this.layout(), {
+      displayModeBar: false, responsive: false, scrollZoom: true, doubleClick: false, showTips: false,
+    });
+    this.readRange();
+  }
+
+  bindPlotly() {
+    this.plot.dataset.bound = "yes";
+    this.plot.on("plotly_relayouting", () => this.moved());
+    this.plot.on("plotly_relayout", () => this.moved());
+    this.plot.on("plotly_selected", (event) => this.selected(event));
+    this.plot.on("plotly_hover", (event) => {
+      const row = event.points[0].customdata;
+      if (!this.flat && row >= 0) this.hover(row);
+    });
+    this.plot.on("plotly_unhover", () => { if (!this.flat) this.unhover(); });
+    this.plot.on("plotly_click", (event) => {
+      const row = event.points[0]?.customdata;
+      if (!this.flat && row >= 0) this.hooks.onPick(row);
+    });
+  }
+
+  readRange() {
+    const layout = this.plot._fullLayout;
+    if (!this.flat || !layout?.xaxis) return;
+    const { xaxis, yaxis } = layout;
+    this.range = [[...xaxis.range].map(Number), [...yaxis.range].map(Number)];
+    this.area = { x: xaxis._offset, y: yaxis._offset, width: xaxis._length, height: yaxis._length };
+  }
+
+  /* Data to clip space of the plot's area. */
+  transform([x, y] = this.range) {
+    const scaleX = 2 / (x[1] - x[0]), scaleY = 2 / (y[1] - y[0]);
+    return [scaleX, scaleY, -1 - x[0] * scaleX, -1 - y[0] * scaleY];
+  }
+
+  span() { return this.range[0][1] - this.range[0][0]; }
+
+  pointSize() {
+    const { count } = this.points;
+    const size = count > 30_000 ? 2.5 : count > 3000 ? 4 : count > 800 ? 6 : 8;
+    const zoomed = (this.home[0][1] - this.home[0][0]) / this.span();
+    return size * Math.min(2.2, Math.max(1, zoomed ** 0.35));
+  }
+
+  fit() {
+    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    const { clientWidth: width, clientHeight: height } = this.box;
+    if (!width || !height) return;
+    for (const canvas of [this.under, this.over, this.layer.canvas]) {
+      if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+        canvas.width = Math.round(width * ratio);
+        canvas.height = Math.round(height * ratio);
+      }
+    }
+    this.ratio = ratio;
+    if (this.Plotly && this.plot._fullLayout) {
+      Promise.resolve(this.Plotly.Plots.resize(this.plot)).then(() => this.rest());
+    }
   }
 
   /* After the page's theme changed. */
   theme() {
-    if (!this.Plotly || !this.plot._fullLayout) return;
-    const text = getComputedStyle(this.root).getPropertyValue("--st-text-color");
-    if (this.themed === text) return;
-    this.themed = text;
-    this.Plotly.relayout(this.plot, this.layout());
+    if (!this.Plotly || !this.points || !this.plot._fullLayout) return false;
+    const text = getComputedStyle(this.root).getPropertyValue("--st-text-color").trim();
+    if (this.text === text) return false;
+    const { range } = this;
+    this.Plotly.relayout(this.plot, { ...this.layout(), ...(range && this.flat ? { "xaxis.range": range[0], "yaxis.range": range[1] } : {}) });
+    this.rest();
+    return true;
   }
 
-  fit() {
-    // Kept, since reading it while a slider moves makes the browser lay out the page.
-    this.corner = [this.plot.offsetLeft + this.plot.clientLeft, this.plot.offsetTop + this.plot.clientTop];
-    if (this.Plotly && this.plot._fullLayout && this.plot.clientWidth) {
-      this.Plotly.Plots.resize(this.plot);
+  /* -- drawing: whatever is wanted is drawn once in the next frame -- */
+
+  want(...parts) {
+    for (const part of parts) this.wanted.add(part);
+    this.frame ??= requestAnimationFrame((now) => {
+      this.frame = null;
+      const wanted = this.wanted;
+      this.wanted = new Set();
+      if (!this.root.isConnected) return;
+      if (wanted.has("points")) this.drawPoints(now);
+      if (wanted.has("under")) this.drawUnder();
+      if (wanted.has("over")) this.drawOver(now);
+    });
+  }
+
+  drawPoints(now) {
+    if (!this.points) return;
+    if (!this.flat || !this.range) { this.layer.draw(); return; }
+    const moving = this.moving || this.layer.glide < 1;
+    if (moving && this.drawnAt) this.layer.pace(now - this.drawnAt);
+    this.drawnAt = moving ? now : null;
+    this.layer.look(this.transform(), this.area, this.pointSize(), this.ratio);
+    this.layer.draw(moving);
+    this.frames = (this.frames ?? 0) + 1;
+  }
+
+  /* The view changed and may go on changing. */
+  moved() {
+    if (!this.flat) return;
+    this.readRange();
+    this.moving = true;
+    this.want("points", "under", "over");
+    this.put(this.marker, this.place);
+    clearTimeout(this.restTimer);
+    this.restTimer = setTimeout(() => this.rest(), REST_DELAY);
+  }
+
+  /* The view came to rest: everything is drawn. */
+  rest() {
+    clearTimeout(this.restTimer);
+    this.moving = false;
+    this.readRange();
+    this.put(this.marker, this.place);
+    if (this.points && this.flat && this.range) {
+      const box = this.viewBox();
+      const { drawn, inside } = this.layer.choose(box);
+      this.tellShown(drawn, inside);
+      this.makeShade(box);
+      this.hooks.onRest();
+    }
+    this.want("points", "under", "over");
+  }
+
+  viewBox() {
+    const [x, y] = this.range;
+    return { left: x[0], right: x[1], low: y[0], high: y[1] };
+  }
+
+  rowsInView(most) {
+    const rows = [];
+    const { left, right, low, high } = this.viewBox();
+    const { places } = this.points;
+    let total = 0;
+    this.layer.grid.within(left, right, low, high, (row) => {
+      const x = places[2 * row], y = places[2 * row + 1];
+      if (x < left || x > right || y < low || y > high || !this.hooks.shown(row)) return;
+      total += 1;
+      if (total <= most) rows.push(row);
+    });
+    return { rows, total };
+  }
+
+  tellShown(drawn, inside) {
+    const { count } = this.points;
+    const number = (value) => value.toLocaleString("en");
+    let words = "";
+    if (!this.layer.gl) words = `Drawn without WebGL: ${number(Math.min(count, PLAIN_DRAWN))} of ${number(count)} points.`;
+    else if (inside > drawn) words = `The shade shows how all ${number(inside)} points in view lie; ${number(drawn)} of them are drawn. Zoom in for every point.`;
+    else if (count > MOST_DRAWN) words = `All ${number(inside)} points in view are drawn, of ${number(count)}.`;
+    this.find(".lab-shown").textContent = words;
+  }
+
+  shades(inside) {
+    return this.shading === "on" || (this.shading === "auto" && inside > SHADE_FROM);
+  }
+
+  makeShade(box) {
+    this.shade = null;
+    const likely = this.shading === "on" || (this.shading === "auto" && this.points.count > SHADE_FROM);
+    if (!likely) return;
+    const { cells, inside } = this.layer.density(box, SHADE_SIDE, this.hooks.hides ? this.hooks.shown : null);
+    if (!this.shades(inside) || !inside) return;
+    const most = Math.log1p(cells.reduce((best, cell) => Math.max(best, cell), 0));
+    const image = new ImageData(SHADE_SIDE, SHADE_SIDE);
+    const [red, green, blue] = toRgb(getComputedStyle(this.root).getPropertyValue("--st-primary-color").trim() || "#3f90da");
+    for (let cell = 0; cell < cells.length; cell += 1) {
+      image.data.set([red, green, blue, 205 * (Math.log1p(cells[cell]) / most) ** 1.4], 4 * cell);
+    }
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = SHADE_SIDE;
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    this.shade = { canvas, box };
+  }
+
+  /* A box of the map in pixels. */
+  boxPixels({ left, right, low, high }) {
+    const from = this.pixel([left, high]), to = this.pixel([right, low]);
+    return [from.x, from.y, to.x - from.x, to.y - from.y];
+  }
+
+  open(canvas) {
+    const context = canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    return context;
+  }
+
+  drawUnder() {
+    if (!this.ratio) return;
+    const context = this.open(this.under);
+    if (!this.points || !this.flat || !this.range) return;
+    context.save();
+    context.beginPath();
+    context.rect(this.area.x, this.area.y, this.area.width, this.area.height);
+    context.clip();
+    if (this.shade) context.drawImage(this.shade.canvas, ...this.boxPixels(this.shade.box));
+    if (this.tiles) {
+      context.imageSmoothingEnabled = false;
+      context.globalAlpha = 0.6;
+      for (const tile of this.tiles) context.drawImage(tile.canvas, ...this.boxPixels(tile.box));
+    }
+    context.restore();
+  }
+
+  drawOver(now) {
+    if (!this.ratio) return;
+    const context = this.open(this.over);
+    if (!this.points || !this.flat || !this.range) return;
+    context.save();
+    context.beginPath();
+    context.rect(this.area.x, this.area.y, this.area.width, this.area.height);
+    context.clip();
+    this.drawImages(context);
+    this.drawPrior(context);
+    this.drawTrail(context, now);
+    this.drawOutline(context);
+    if (this.hovered !== undefined) this.drawRing(context, this.placeOf(this.hovered), 8);
+    if (this.cursor) this.drawCross(context, this.cursor);
+    context.restore();
+  }
+
+  drawImages(context) {
+    if (!this.images || this.moving) return;
+    const { side, list } = this.images;
+    context.imageSmoothingEnabled = side > 40;
+    for (const { row, canvas } of list) {
+      const spot = this.pixel(this.placeOf(row));
+      const scale = side / Math.max(canvas.width, canvas.height);
+      const width = canvas.width * scale, height = canvas.height * scale;
+      context.drawImage(canvas, spot.x - width / 2, spot.y - height / 2, width, height);
+      context.strokeStyle = this.hooks.colourOf(row);
+      context.lineWidth = 1.5;
+      context.strokeRect(spot.x - width / 2, spot.y - height / 2, width, height);
     }
   }
 
+  /* The prior's 1, 2 and 3 sigma, where the map is a plane of the latent space. */
+  drawPrior(context) {
+    const { plane } = this.points;
+    if (!plane || plane.basis.length !== 2) return;
+    const middle = plane.basis.map((row) => -row.reduce((sum, value, axis) => sum + value * plane.centre[axis], 0));
+    const centre = this.pixel(middle);
+    const unit = this.area.width / this.span();
+    context.strokeStyle = this.text;
+    context.fillStyle = this.text;
+    context.font = "11px sans-serif";
+    context.globalAlpha = 0.6;
+    context.setLineDash([2, 4]);
+    for (const radius of [1, 2, 3]) {
+      context.beginPath();
+      context.arc(centre.x, centre.y, radius * unit, 0, 2 * Math.PI);
+      context.stroke();
+      context.fillText(`${radius}σ`, centre.x + radius * unit * Math.SQRT1_2 + 3, centre.y - radius * unit * Math.SQRT1_2 - 3);
+    }
+    context.setLineDash([]);
+    context.globalAlpha = 1;
+  }
+
+  drawTrail(context, now) {
+    this.trail = this.trail.filter(({ at }) => now - at < TRAIL_MS);
+    if (this.trail.length < 2) return;
+    context.strokeStyle = this.text;
+    context.lineWidth = 2.5;
+    context.lineCap = "round";
+    for (let at = 1; at < this.trail.length; at += 1) {
+      const from = this.pixel(this.trail[at - 1].place), to = this.pixel(this.trail[at].place);
+      context.globalAlpha = 0.75 * (1 - (now - this.trail[at].at) / TRAIL_MS);
+      context.beginPath();
+      context.moveTo(from.x, from.y);
+      context.lineTo(to.x, to.y);
+      context.stroke();
+    }
+    context.globalAlpha = 1;
+    this.want("over");
+  }
+
+  drawRing(context, place, radius) {
+    const spot = this.pixel(place);
+    for (const [colour, width] of [[this.ground, 5], [this.text, 2]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.beginPath();
+      context.arc(spot.x, spot.y, radius, 0, 2 * Math.PI);
+      context.stroke();
+    }
+  }
+
+  drawCross(context, place) {
+    const spot = this.pixel(place);
+    for (const [colour, width] of [[this.ground, 4], [this.text, 1.5]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.beginPath();
+      context.moveTo(spot.x - 9, spot.y);
+      context.lineTo(spot.x + 9, spot.y);
+      context.moveTo(spot.x, spot.y - 9);
+      context.lineTo(spot.x, spot.y + 9);
+      context.stroke();
+    }
+  }
+
+  /* What the keyboard has selected so far. */
+  drawOutline(context) {
+    if (!this.outline) return;
+    const corners = this.outlineCorners().map((place) => this.pixel(place));
+    context.strokeStyle = this.text;
+    context.lineWidth = 1.5;
+    context.setLineDash([4, 3]);
+    context.beginPath();
+    corners.forEach(({ x, y }, at) => (at ? context.lineTo(x, y) : context.moveTo(x, y)));
+    context.closePath();
+    context.stroke();
+    context.setLineDash([]);
+  }
+
+  glide() {
+    const start = performance.now();
+    const step = (now) => {
+      if (this.layer.former === null || !this.root.isConnected) return;
+      const share = Math.min(1, (now - start) / GLIDE_MS);
+      this.layer.glide = share * share * (3 - 2 * share);
+      if (share === 1) {
+        this.layer.endGlide();
+        this.rest();
+        return;
+      }
+      this.want("points");
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+
+  /* -- places and pixels -- */
+
   /* A place on the map in pixels of the map's own box. */
   pixel(place) {
-    const layout = this.plot._fullLayout;
-    if (!layout || !layout.xaxis || !place) return null;
-    const { xaxis, yaxis } = layout;
-    const x = xaxis.l2p(place[0]), y = yaxis.l2p(place[1]);
-    return {
-      x: x + xaxis._offset + this.corner[0],
-      y: y + yaxis._offset + this.corner[1],
-      inside: x >= 0 && y >= 0 && x <= xaxis._length && y <= yaxis._length,
-    };
+    const { area, range } = this;
+    const x = ((place[0] - range[0][0]) / (range[0][1] - range[0][0])) * area.width;
+    const y = (1 - (place[1] - range[1][0]) / (range[1][1] - range[1][0])) * area.height;
+    return { x: x + area.x, y: y + area.y, inside: x >= 0 && y >= 0 && x <= area.width && y <= area.height };
   }
 
-  put(element, place) {
-    const spot = this.pixel(place);
-    element.style.visibility = spot && spot.inside ? "visible" : "hidden";
-    if (spot) element.style.transform = `translate(${spot.x}px, ${spot.y}px)`;
-  }
-
-  /* Where the sliders' code lies. */
-  move(place) {
-    this.place = place;
-    this.mark();
-  }
-
-  mark() {
-    this.put(this.marker, this.place);
-    if (this.points && this.hovered !== undefined) this.put(this.ring, this.placeOf(this.hovered));
+  /* The spot of the map at a pixel of the page. */
+  spotAt(clientX, clientY) {
+    const box = this.box.getBoundingClientRect();
+    const { area, range } = this;
+    const x = (clientX - box.left - area.x) / area.width, y = (clientY - box.top - area.y) / area.height;
+    if (!(x >= 0 && y >= 0 && x <= 1 && y <= 1)) return null;
+    return [range[0][0] + x * (range[0][1] - range[0][0]), range[1][1] - y * (range[1][1] - range[1][0])];
   }
 
   placeOf(row) { return [this.points.places[2 * row], this.points.places[2 * row + 1]]; }
 
-  pick(row) {
-    if (!this.points) return;
-    const { codes, latentDim } = this.points;
-    this.hooks.onPick(codes.slice(row * latentDim, (row + 1) * latentDim));
+  put(element, place) {
+    const shown = place && this.flat && this.range;
+    const spot = shown ? this.pixel(place) : null;
+    element.style.visibility = spot?.inside ? "visible" : "hidden";
+    if (spot) element.style.transform = `translate(${spot.x}px, ${spot.y}px)`;
+  }
+
+  /* Where the pinned code lies; with a trail while a slider moves. */
+  move(place, { trail = false } = {}) {
+    if (this.dragging) return;
+    this.place = place;
+    this.put(this.marker, place);
+    if (trail && !STILL.matches) {
+      this.trail.push({ place, at: performance.now() });
+      this.want("over");
+    }
+    if (!this.flat && this.points) this.moveSolid();
+  }
+
+  /* -- three dimensions, by Plotly -- */
+
+  solidTraces() {
+    const { places, count } = this.points;
+    const every = shuffled(count).subarray(0, SOLID_POINTS * 2);
+    const rows = [];
+    for (const row of every) if (rows.length < SOLID_POINTS && this.hooks.shown(row)) rows.push(row);
+    const column = (axis) => Float32Array.from(rows, (row) => places[3 * row + axis]);
+    if (count > SOLID_POINTS) {
+      this.find(".lab-shown").textContent = `${rows.length.toLocaleString("en")} of ${count.toLocaleString("en")} points are drawn in three dimensions.`;
+    } else this.find(".lab-shown").textContent = "";
+    return [
+      {
+        type: "scatter3d", mode: "markers", x: column(0), y: column(1), z: column(2), customdata: rows,
+        hoverinfo: "none", marker: { size: 2.5, opacity: 0.85, line: { width: 0 }, color: rows.map((row) => this.hooks.colourOf(row)) },
+      },
+      {
+        type: "scatter3d", mode: "markers", ...this.solidPlace(), customdata: [-1], hoverinfo: "none",
+        marker: { size: 9, color: "rgba(0,0,0,0)", symbol: "circle-open", line: { width: 3, color: this.text }, opacity: 1 },
+      },
+    ];
+  }
+
+  solidPlace() {
+    const place = this.place?.length === 3 ? this.place : null;
+    return { x: [place?.[0] ?? null], y: [place?.[1] ?? null], z: [place?.[2] ?? null] };
+  }
+
+  moveSolid() {
+    if (this.solidTimer || !this.Plotly) return;
+    this.solidTimer = setTimeout(() => {
+      this.solidTimer = null;
+      if (this.flat || !this.points || this.plot.data?.length !== 2) return;
+      const { x, y, z } = this.solidPlace();
+      this.Plotly.restyle(this.plot, { x: [x], y: [y], z: [z] }, [1]);
+    }, 80);
+  }
+
+  /* -- pointer -- */
+
+  listen() {
+    const raw = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove";
+    this.box.addEventListener(raw, (event) => this.pointerAt(event));
+    this.box.addEventListener("pointerleave", () => this.pointerLeft());
+    this.box.addEventListener("pointerdown", (event) => {
+      this.pressedAt = event.button === 0 && event.target !== this.marker ? [event.clientX, event.clientY] : null;
+    }, true);
+    // Plotly ends its drags on a layer over the whole page; the window hears of it first.
+    this.onUp = (event) => this.clicked(event);
+    window.addEventListener("pointerup", this.onUp, true);
+    this.marker.addEventListener("pointerdown", (event) => this.startDrag(event));
+    this.marker.addEventListener(raw, (event) => this.drag(event));
+    this.marker.addEventListener("pointerup", (event) => this.endDrag(event));
+    this.marker.addEventListener("pointercancel", () => this.cancelDrag());
+    this.box.addEventListener("keydown", (event) => this.key(event));
+    this.box.addEventListener("blur", () => { if (this.cursor) this.pointerLeft(); });
+  }
+
+  pointerAt(event) {
+    if (!this.points || !this.flat || !this.range || this.dragging || event.pointerType === "touch") {
+      this.pointer = [event.clientX, event.clientY];
+      return;
+    }
+    this.pointer = [event.clientX, event.clientY];
+    if (event.buttons || this.moving) return;
+    const spot = this.spotAt(event.clientX, event.clientY);
+    if (!spot) { this.pointerLeft(); return; }
+    this.cursor = null;
+    this.look(spot);
+  }
+
+  /* The pointer, or the keyboard's cursor, is at a spot. */
+  look(spot) {
+    this.ghost = spot;
+    this.hooks.onHover(spot);
+    const unit = this.span() / this.area.width;
+    const row = this.layer.grid?.nearest(spot, REACH * unit, this.hooks.shown);
+    if (row === undefined) this.unhover();
+    else if (row !== this.hovered) this.hover(row);
+  }
+
+  pointerLeft() {
+    if (!this.ghost && this.hovered === undefined) return;
+    this.ghost = this.cursor = null;
+    this.unhover();
+    this.hooks.onHover(null);
+    this.want("over");
   }
 
   hover(row) {
-    if (!this.points) return;
     this.hovered = row;
-    this.put(this.ring, this.placeOf(row));
+    this.asked = undefined;
+    this.card.hidden = true;
+    this.want("over");
     clearTimeout(this.cardTimer);
     this.cardTimer = setTimeout(() => {
       if (this.hovered !== undefined) this.asked = this.hooks.askPicture(this.hovered);
@@ -240,36 +673,256 @@ class LatentMap {
   }
 
   unhover() {
+    if (this.hovered !== undefined) this.want("over");
     this.hovered = this.asked = undefined;
     clearTimeout(this.cardTimer);
     this.card.hidden = true;
-    this.ring.style.visibility = "hidden";
   }
 
   showCard(answer) {
     if (answer.sequence !== this.asked || this.hovered === undefined || !this.points) return;
-    const { card, points, data, hovered } = this;
-    const label = points.labels[hovered], index = points.index[hovered];
-    const title = document.createElement("b"), kind = document.createElement("span");
-    title.textContent = label >= 0 ? data.classes[label] : `Image ${index}`;
-    kind.textContent = answer.real
-      ? `held-out image ${index}`
-      : `reconstruction of image ${index}: the images are not at hand`;
-    card.querySelector("figcaption").replaceChildren(title, kind);
-    paint(card.querySelector("canvas"), answer.pixels, data.shape);
+    const { card, hovered } = this;
+    const [title, ...lines] = this.hooks.caption(hovered, answer);
+    const heading = document.createElement("b");
+    heading.textContent = title;
+    card.querySelector("figcaption").replaceChildren(heading, ...lines.map((line) => {
+      const words = document.createElement("span");
+      words.textContent = line;
+      return words;
+    }));
+    paint(card.querySelector("canvas"), answer.pixels, this.data.shape);
     card.hidden = false;
-    const spot = this.pixel(this.placeOf(hovered));
-    const box = this.find(".lab-map");
-    const right = spot.x + 16 + card.offsetWidth <= box.clientWidth;
+    const box = this.box.getBoundingClientRect();
+    const spot = this.flat ? this.pixel(this.placeOf(hovered))
+      : { x: this.pointer[0] - box.left, y: this.pointer[1] - box.top };
+    const right = spot.x + 16 + card.offsetWidth <= box.width;
     const left = right ? spot.x + 16 : spot.x - 16 - card.offsetWidth;
-    const most = box.clientHeight - card.offsetHeight - 4;
+    const most = box.height - card.offsetHeight - 4;
     card.style.left = `${Math.max(4, left)}px`;
     card.style.top = `${Math.min(Math.max(4, spot.y - card.offsetHeight / 2), most)}px`;
   }
 
+  clicked(event) {
+    const from = this.pressedAt;
+    if (!from) return;
+    this.pressedAt = null;
+    const away = Math.hypot(event.clientX - from[0], event.clientY - from[1]);
+    if (!this.points || !this.flat || away > CLICK_REACH) return;
+    const spot = this.spotAt(event.clientX, event.clientY);
+    if (!spot) return;
+    const unit = this.span() / this.area.width;
+    this.pinAt(spot, this.layer.grid?.nearest(spot, REACH * unit, this.hooks.shown));
+  }
+
+  pinAt(spot, row) {
+    this.cursor = null;
+    if (row === undefined) this.hooks.onSpot(spot);
+    else this.hooks.onPick(row);
+  }
+
+  /* -- dragging the pinned marker -- */
+
+  startDrag(event) {
+    if (event.button !== 0 || !this.points || !this.flat) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.marker.setPointerCapture(event.pointerId);
+    this.dragging = { from: this.place };
+    this.pointerLeft();
+    this.box.focus({ preventScroll: true });
+    this.hooks.onDrag(this.place, "start");
+  }
+
+  drag(event) {
+    if (!this.dragging) return;
+    event.stopPropagation();
+    const spot = this.spotAt(event.clientX, event.clientY);
+    if (!spot) return;
+    this.place = spot;
+    this.put(this.marker, spot);
+    if (!STILL.matches) this.trail.push({ place: spot, at: performance.now() });
+    this.want("over");
+    this.hooks.onDrag(spot, "move");
+  }
+
+  endDrag(event) {
+    if (!this.dragging) return;
+    event.stopPropagation();
+    this.dragging = null;
+    this.hooks.onDrag(this.place, "end");
+  }
+
+  cancelDrag() {
+    if (!this.dragging) return false;
+    this.place = this.dragging.from;
+    this.dragging = null;
+    this.put(this.marker, this.place);
+    this.hooks.onDrag(this.place, "cancel");
+    return true;
+  }
+
+  /* -- keyboard -- */
+
+  key(event) {
+    if (event.target !== this.box || event.ctrlKey || event.metaKey) return;
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    const letter = event.key.toLowerCase();
+    if (event.key in steps) this.keyStep(steps[event.key], event);
+    else if (event.key === "+" || event.key === "=") this.zoom(1 / 1.4);
+    else if (event.key === "-") this.zoom(1.4);
+    else if (event.key === "0") this.goHome();
+    else if (event.key === "Enter") this.keyEnter();
+    else if (event.key === " " && this.outline?.kind === "lasso") this.outline.corners.push(this.cursor);
+    else if (letter === "b" && this.flat) this.startOutline("box");
+    else if (letter === "l" && this.flat) this.startOutline("lasso");
+    else if (event.key === "Escape") this.escape();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  keyStep([across, up], event) {
+    if (!this.points) return;
+    if (!this.flat) { this.orbit(across, up); return; }
+    const unit = (this.span() / this.area.width) * (event.shiftKey ? KEY_FINE : KEY_STEP);
+    const looks = this.outline || event.altKey;
+    const from = looks ? this.cursor ?? this.place : this.place;
+    if (!from) return;
+    const [x, y] = this.range;
+    const keep = (value, [low, high]) => Math.min(high, Math.max(low, value));
+    const spot = [keep(from[0] + across * unit, x), keep(from[1] + up * unit, y)];
+    if (looks) {
+      this.cursor = spot;
+      this.want("over");
+      if (!this.outline) this.look(spot);
+      return;
+    }
+    this.cursor = null;
+    this.place = spot;
+    this.put(this.marker, spot);
+    if (!STILL.matches) this.trail.push({ place: spot, at: performance.now() });
+    this.want("over");
+    this.hooks.onDrag(spot, "key");
+  }
+
+  keyEnter() {
+    if (this.outline) {
+      const corners = this.outlineCorners();
+      const { kind } = this.outline;
+      this.outline = this.cursor = null;
+      this.want("over");
+      this.selectWithin(corners.map(([x]) => x), corners.map(([, y]) => y), kind);
+    } else if (this.cursor) {
+      const spot = this.cursor, row = this.hovered;
+      this.pointerLeft();
+      this.pinAt(spot, row);
+    }
+  }
+
+  startOutline(kind) {
+    if (!this.points) return;
+    const corner = this.cursor ?? this.place ?? [0, 1].map((axis) => (this.range[axis][0] + this.range[axis][1]) / 2);
+    this.pointerLeft();
+    this.outline = { kind, corners: [corner] };
+    this.cursor = corner;
+    this.want("over");
+  }
+
+  outlineCorners() {
+    const { kind, corners } = this.outline;
+    if (kind === "lasso") return [...corners, this.cursor];
+    const [from, to] = [corners[0], this.cursor];
+    return [from, [to[0], from[1]], to, [from[0], to[1]]];
+  }
+
+  escape() {
+    if (this.outline) this.outline = this.cursor = null;
+    else if (this.cursor) this.pointerLeft();
+    else if (!this.cancelDrag()) this.hooks.onEscape();
+    this.want("over");
+  }
+
+  orbit(across, up) {
+    const eye = { ...(this.plot._fullLayout.scene?.camera?.eye ?? { x: 1.25, y: 1.25, z: 1.25 }) };
+    const angle = across * 0.15;
+    const x = eye.x * Math.cos(angle) - eye.y * Math.sin(angle);
+    const y = eye.x * Math.sin(angle) + eye.y * Math.cos(angle);
+    this.Plotly.relayout(this.plot, { "scene.camera.eye": { x, y, z: eye.z + 0.15 * up } });
+  }
+
+  zoom(factor) {
+    if (!this.points) return;
+    if (!this.flat) {
+      const eye = this.plot._fullLayout.scene?.camera?.eye ?? { x: 1.25, y: 1.25, z: 1.25 };
+      this.Plotly.relayout(this.plot, { "scene.camera.eye": { x: eye.x * factor, y: eye.y * factor, z: eye.z * factor } });
+      return;
+    }
+    const scaled = this.range.map(([low, high]) => {
+      const middle = (low + high) / 2, half = ((high - low) / 2) * factor;
+      return [middle - half, middle + half];
+    });
+    this.setRange(scaled);
+  }
+
+  goHome() {
+    if (!this.points) return;
+    if (this.flat) this.setRange(this.home = this.homeRange());
+    else this.Plotly.relayout(this.plot, { "scene.camera.eye": { x: 1.25, y: 1.25, z: 1.25 } });
+  }
+
+  setRange([x, y]) {
+    this.Plotly.relayout(this.plot, { "xaxis.range": x, "yaxis.range": y });
+  }
+
+  /* -- selection, by Plotly's own box and lasso -- */
+
+  setTool(tool) {
+    this.tool = tool;
+    this.outline = null;
+    if (this.Plotly && this.points && this.flat) this.Plotly.relayout(this.plot, { dragmode: tool });
+  }
+
+  selected(event) {
+    if (!event || !this.points || !this.flat) return;
+    const { lassoPoints, range } = event;
+    if (lassoPoints) this.selectWithin(lassoPoints.x, lassoPoints.y, "lasso");
+    else if (range) {
+      const [left, right] = [...range.x].sort((a, b) => a - b), [low, high] = [...range.y].sort((a, b) => a - b);
+      this.selectWithin([left, right, right, left], [low, low, high, high], "box");
+    }
+    // The points themselves show what is selected; an outline would lie about another view.
+    if (this.plot.layout.selections?.length) this.Plotly.relayout(this.plot, { selections: [] });
+  }
+
+  selectWithin(across, up, kind) {
+    const { places } = this.points;
+    const rows = [];
+    this.layer.grid.within(Math.min(...across), Math.max(...across), Math.min(...up), Math.max(...up), (row) => {
+      if (this.hooks.shown(row) && insidePolygon(places[2 * row], places[2 * row + 1], across, up)) rows.push(row);
+    });
+    this.hooks.onSelect(Uint32Array.from(rows).sort(), kind);
+  }
+
   destroy() {
     clearTimeout(this.cardTimer);
+    clearTimeout(this.restTimer);
+    clearTimeout(this.solidTimer);
+    cancelAnimationFrame(this.frame);
+    window.removeEventListener("pointerup", this.onUp, true);
     this.resize.disconnect();
+    this.layer.destroy();
     if (this.Plotly) this.Plotly.purge(this.plot);
   }
+}
+
+/* A CSS colour as three bytes. */
+const rgbCache = new Map();
+function toRgb(colour) {
+  if (!rgbCache.has(colour)) {
+    const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 1, 1);
+    rgbCache.set(colour, [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)]);
+  }
+  return rgbCache.get(colour);
 }
