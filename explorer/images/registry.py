@@ -16,7 +16,7 @@ from explorer.images.dataset import ImageSet, check_bytes, check_sides
 from explorer.images.digits import load_digits
 from explorer.images.faces import FACES
 from explorer.images.folder import fit_picture, load_folder
-from explorer.images.generated import load_generated, parse_count
+from explorer.images.generated import FactorSpec, load_generated, parse_count
 from explorer.images.idx import FASHION_MNIST, MNIST, load_idx
 from explorer.images.idx_folder import is_idx_path, load_idx_folder
 from explorer.images.olivetti import load_olivetti
@@ -37,6 +37,12 @@ def data_folder() -> Path:
     if setting:
         return Path(setting).expanduser()
     return platformdirs.user_cache_path("latent-explorer", appauthor=False)
+
+
+def known_factors(spec: str) -> tuple[FactorSpec, ...]:
+    """The factors that a set of this spec is drawn from, without drawing it; () where unknown."""
+    scheme = _SCHEMES.get(spec.partition(":")[0])
+    return () if scheme is None else scheme.factors
 
 
 def load_images(

@@ -6,9 +6,17 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
+from explorer.live.desk import Desk
 from explorer.live.engine import Engine
 from explorer.live.model import OpenedModel
+from explorer.live.once import once
+from explorer.live.views import open_fits
+
+if TYPE_CHECKING:
+    from explorer.latent.fitting import MapFits
 
 _ENTRY = "_latent_explorer_hub"
 MOST_OPEN = 8  # models kept open; the one longest unused goes first
@@ -23,9 +31,21 @@ class Hub:
         self._lock = threading.Lock()
         self._grants: dict[str, dict[str, tuple[Path, Stamp]]] = {}
         self._opened: dict[tuple[Path, Stamp], OpenedModel] = {}
+        # A page goes on showing a model whose files were replaced: that one, not the new files.
+        self._in_use: WeakValueDictionary[tuple[Path, Stamp], OpenedModel] = WeakValueDictionary()
         self.engine = Engine()
         # Pictures wait for files to be read; that must hold up neither decoding nor the server.
-        self.pictures = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
+        # While one thread reads a large set, the other answers with reconstructions.
+        self.pictures = Desk("pictures", 2)
+        # What is known about a code; sheets and lists that a page waits for; and what takes long.
+        self.truths = Desk("truths", 1)
+        self.quick = ThreadPoolExecutor(2, thread_name_prefix="quick")
+        self.slow = ThreadPoolExecutor(2, thread_name_prefix="slow")
+
+    @once
+    def fits(self) -> "MapFits":
+        """The maps fitted in the app, and those being fitted."""
+        return open_fits()
 
     def issue_token(self) -> str:
         """A new token for one browser session; it may drive nothing yet."""
@@ -55,6 +75,18 @@ class Hub:
         with self._lock:
             return self._grants.get(token, {}).get(name)
 
+    def opened(self, folder: Path, stamp: Stamp) -> OpenedModel | None:
+        """The checkpoint in that state, if it was opened and is kept, here or by who shows it."""
+        key = (folder, stamp)
+        with self._lock:
+            found = self._in_use.get(key)
+            if found is not None:
+                self._opened.pop(key, None)
+                self._opened[key] = found
+                while len(self._opened) > MOST_OPEN:
+                    self._opened.pop(next(iter(self._opened)))
+            return found
+
     def open(self, folder: Path, stamp: Stamp) -> OpenedModel:
         """The checkpoint in its present state, read at the first call.
 
@@ -62,13 +94,13 @@ class Hub:
             CheckpointError: if it cannot be used.
         """
         key = (folder, stamp)
+        found = self.opened(folder, stamp)
+        if found is not None:
+            return found
+        model = OpenedModel(folder, stamp, lambda: self.fits)
         with self._lock:
-            if key in self._opened:
-                self._opened[key] = self._opened.pop(key)
-                return self._opened[key]
-        model = OpenedModel(folder, stamp)
-        with self._lock:
-            kept = self._opened.setdefault(key, model)
+            kept = self._in_use.setdefault(key, model)
+            self._opened[key] = kept
             while len(self._opened) > MOST_OPEN:
                 self._opened.pop(next(iter(self._opened)))
         return kept

@@ -1,27 +1,77 @@
-"""A checkpoint opened for live use: its decoder, its encodings and their places on the map."""
+"""A checkpoint opened for live use: its decoder, its encodings and the views of them."""
 
-import json
-import struct
+import math
+import threading
 import zlib
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import CheckpointError
-from explorer.latent.placement import Placement
+from explorer.latent.axes import kl_per_axis
+from explorer.latent.density import LocalDensity
+from explorer.latent.neighbours import nearest
+from explorer.latent.prior import radius_quantile
 from explorer.latent.projection import Projection, load_projection
-from explorer.models.checkpoint import PROJECTION, Encodings, load_config, load_encodings
+from explorer.live.once import once
+from explorer.live.threads import use_one_thread
+from explorer.live.values import Values, find_values
+from explorer.live.views import FIT, MAP, View, open_fits, open_view
+from explorer.models.checkpoint import (
+    PROJECTION,
+    Encodings,
+    load_axis_names,
+    load_config,
+    load_encodings,
+    save_axis_names,
+)
 from explorer.models.config import CheckpointConfig
+from explorer.models.library import list_checkpoints
 from explorer.models.pictures import held_out_pictures
 
 if TYPE_CHECKING:
+    from explorer.latent.fitting import MapFits
     from explorer.models.codec import Codec
 
 
 PATIENCE = 2.0  # seconds that a click waits for the real image
+MOST_VALUES = 16  # kept of a model: one number an encoding each
+MOST_VIEWS = 8  # kept of a model, besides its own map; the one longest unused goes first
+_CHUNK = 1 << 16  # codes looked through at once: of a million no float64 copy is made
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Cycle:
+    """What encode(decode(z)) made of a code.
+
+    Attributes:
+        mean: (D,).
+        log_var: (D,), or None for an AE.
+    """
+
+    mean: NDArray[np.float32]
+    log_var: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Picture:
+    """The picture of an encoding.
+
+    Attributes:
+        pixels: H x W x C uint8.
+        real: whether it is the image itself, or its reconstruction.
+        nll: reconstruction_nll at the mean code, nats; NaN where the image is not at hand.
+        kl: nats; NaN for an AE.
+    """
+
+    pixels: bytes
+    real: bool
+    nll: float
+    kl: float
 
 
 class OpenedModel:
@@ -30,13 +80,24 @@ class OpenedModel:
     Args:
         folder: the checkpoint.
         stamp: the state of its files, so that a retrained checkpoint is another model.
+        fits: finds the maps fitted in the app.
 
     Raises:
         CheckpointError: if config, encodings or projection cannot be used.
+
+    Attributes:
+        axis_names: names that users gave to latent axes, by axis from 0.
+        axis_names_trouble: why the stored names were not used; None if they were.
     """
 
-    def __init__(self, folder: Path, stamp: tuple[tuple[int, int], ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stamp: tuple[tuple[int, int], ...] = (),
+        fits: "Callable[[], MapFits]" = open_fits,
+    ) -> None:
         self.folder = folder
+        self.stamp = stamp
         self.tag = zlib.crc32(f"{folder}{stamp}".encode()) & 0xFFFF
         self.config: CheckpointConfig = load_config(folder)
         self.encodings: Encodings = load_encodings(folder, self.config)
@@ -46,22 +107,54 @@ class OpenedModel:
                 f"{PROJECTION} of {folder.name} places {len(self.projection.coordinates)} codes; "
                 f"there are {len(self.encodings.mean)} encodings."
             )
+        self.axis_names: dict[int, str] = {}
+        self.axis_names_trouble: str | None = None
+        try:
+            self.axis_names = load_axis_names(folder, self.latent_dim)
+        except CheckpointError as error:
+            self.axis_names_trouble = str(error)
+        self._fits = fits
+        self._lock = threading.RLock()
+        self._views: dict[str, View] = {}
+        self._values: dict[str, Values] = {}
+        self._busy: dict[str, threading.Lock] = {}
 
     @property
     def latent_dim(self) -> int:
         """D."""
         return self.config.network.latent_dim
 
-    @cached_property
-    def placement(self) -> Placement:
-        """Where any code lies on the map."""
-        return Placement(
-            self.encodings.mean,
-            self.projection.coordinates,
-            exact=self.projection.method == "latent plane" and self.latent_dim <= 2,
-        )
+    @once
+    def fits(self) -> "MapFits":
+        """The maps fitted in the app."""
+        return self._fits()
 
-    @cached_property
+    def view(self, name: str) -> View:
+        """One map of the codes, kept for the next time.
+
+        Args:
+            name: one that `protocol.check_view_name` lets through.
+
+        Raises:
+            LatentError: if this model has no such view.
+        """
+        with self._lock:
+            if name in self._views:
+                self._views[name] = self._views.pop(name)
+            else:
+                fits = self.fits if name.startswith(FIT) else None
+                self._views[name] = open_view(name, self.encodings.mean, self.projection, fits)
+                others = [kept for kept in self._views if kept != MAP]
+                for kept in others[: len(others) - MOST_VIEWS]:
+                    del self._views[kept]
+            return self._views[name]
+
+    @property
+    def placement(self) -> View:
+        """Where any code lies on the checkpoint's own map."""
+        return self.view(MAP)
+
+    @once
     def codec(self) -> "Codec":
         """The model itself.
 
@@ -72,31 +165,113 @@ class OpenedModel:
 
         return Codec.from_folder(self.folder)
 
-    def picture(self, row: int) -> tuple[bytes, bool]:
-        """The image of an encoding, H x W x C uint8, and whether it is the real one."""
+    @once
+    def density(self) -> LocalDensity:
+        """How densely codes lie around a code."""
+        return LocalDensity(self.encodings.mean)
+
+    def cycle(self, latents: NDArray[np.float32]) -> list[Cycle]:
+        """Codes decoded and encoded again: (Q, D) -> Q of them."""
+        mean, log_var = self.codec.encode(self.codec.decode(latents))
+        return [
+            Cycle(mean[row], None if log_var is None else log_var[row])
+            for row in range(len(latents))
+        ]
+
+    def truth(self, latents: NDArray[np.float32], cycle: Cycle) -> dict[str, Any]:
+        """All that is known about a code (D,), as plain values; None for what is not.
+
+        Args:
+            latents: the code.
+            cycle: what decoding and encoding made of it.
+        """
+        distances, rows = self.nearest(latents, 1)
+        row = int(rows[0])
+        labels = self.encodings.labels
+        radius = float(np.linalg.norm(latents.astype(np.float64)))
+        sigma = None if cycle.log_var is None else np.exp(0.5 * cycle.log_var.astype(np.float64))
+        return {
+            "density": number(self.density.percentile(latents[None])[0]),
+            "hole": bool(self.density.is_hole(latents[None])[0]),
+            "nearest": {
+                "row": row,
+                "index": int(self.encodings.index[row]),
+                "distance": number(distances[0]),
+                "label": None if labels is None else int(labels[row]),
+            },
+            "radius": number(radius),
+            "radius_quantile": number(radius_quantile(radius, self.latent_dim)),
+            "cycle": number(float(np.linalg.norm(cycle.mean.astype(np.float64) - latents))),
+            "sigma": None if sigma is None else [number(value) for value in sigma],
+        }
+
+    def nearest(
+        self, latents: NDArray[np.float32], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k encodings whose mean is nearest to a code (D,): distances and rows, ascending."""
+        mean = self.encodings.mean
+        distances, rows = np.empty(0, np.float32), np.empty(0, np.int64)
+        for start in range(0, len(mean), _CHUNK):
+            chunk = mean[start : start + _CHUNK]
+            near, where = nearest(latents[None], chunk, min(k, len(chunk)))
+            distances = np.concatenate([distances, near[0]])
+            rows = np.concatenate([rows, where[0] + start])
+            order = np.argsort(distances, kind="stable")[:k]
+            distances, rows = distances[order], rows[order]
+        return distances, rows
+
+    def picture(self, row: int) -> Picture:
+        """The image of an encoding, or its reconstruction where that is not at hand."""
+        use_one_thread()
+        mean, log_var = self.encodings.mean[row : row + 1], self.encodings.log_var
+        kl = math.nan
+        if log_var is not None:
+            kl = float(kl_per_axis(mean, log_var[row : row + 1]).sum())
         index = self.encodings.index[row : row + 1]
         # While a large set is being read, its reconstruction is better than no answer.
         pictures = held_out_pictures(self.config.data, index, PATIENCE)
-        if pictures is not None:
-            return pictures[0].transpose(1, 2, 0).tobytes(), True
-        return self.codec.decode_pixels(self.encodings.mean[row : row + 1])[0].tobytes(), False
+        if pictures is None:
+            return Picture(self.codec.decode_pixels(mean)[0].tobytes(), False, math.nan, kl)
+        images = np.divide(pictures, np.float32(255), dtype=np.float32)
+        nll = float(self.codec.reconstruction_nll(images, mean)[0])
+        return Picture(pictures[0].transpose(1, 2, 0).tobytes(), True, nll, kl)
 
-    @cached_property
-    def points(self) -> bytes:
-        """Everything the browser's map needs.
+    def values(self, what: str) -> Values:
+        """One number an encoding, kept for the next time (see `values.find_values`).
 
-        A JSON header behind its length (uint32), padded to four bytes, then, little-endian:
-        coordinates (N, 2) float32, codes (N, D) float32, labels (N,) int32 (-1 where there are
-        none), index (N,) int32.
+        Raises:
+            ExplorerError: if this model has no such values.
         """
-        count = len(self.encodings.mean)
-        header = json.dumps({"count": count, "latent_dim": self.latent_dim}).encode()
-        header += b" " * (-len(header) % 4)
-        labels = self.encodings.labels
-        parts: list[NDArray[np.generic]] = [
-            self.projection.coordinates.astype("<f4"),
-            self.encodings.mean.astype("<f4"),
-            (np.full(count, -1) if labels is None else labels).astype("<i4"),
-            self.encodings.index.astype("<i4"),
-        ]
-        return struct.pack("<I", len(header)) + header + b"".join(part.tobytes() for part in parts)
+        with self._lock:
+            busy = self._busy.setdefault(what, threading.Lock())
+        with busy:
+            found = self._values.get(what)
+            if found is None:
+                found = find_values(self, what)
+            with self._lock:
+                self._values.pop(what, None)
+                self._values[what] = found
+                while len(self._values) > MOST_VALUES:
+                    del self._values[next(iter(self._values))]
+            return found
+
+    def name_axes(self, names: Mapping[int, str]) -> None:
+        """Replace the axes' names, here and in the checkpoint's folder.
+
+        Raises:
+            CheckpointError: a name that is not allowed, a folder that cannot be written, or one
+                that holds another model by now.
+        """
+        found = [one for one in list_checkpoints([self.folder.parent]) if one.folder == self.folder]
+        if self.stamp and (not found or found[0].stamp != self.stamp):
+            raise CheckpointError(
+                f"{self.folder.name} was trained again or deleted: its axes are other ones now. "
+                "Open the new one to name them."
+            )
+        self.axis_names = save_axis_names(self.folder, names, self.latent_dim)
+        self.axis_names_trouble = None
+
+
+def number(value: float) -> float | None:
+    """A number for JSON, which has no NaN and no infinity."""
+    return float(value) if math.isfinite(value) else None

@@ -1,48 +1,78 @@
 """The messages of the live route: little-endian, an eight-byte header before each payload.
 
-Header: kind (uint8), flags (uint8), model tag (uint16), sequence number (uint32).
+Header: kind (uint8), flags (uint8), model tag (uint16), sequence number (uint32). The flag GHOST of
+a request is given back: its answer is the picture under the pointer, not the one that is pinned.
 
 Requests:
     DECODE: the code, D float32.
     PICTURE: the row of an encoding, uint32.
+    SPOT: x, y float32, a spot on the current view; then, where axes are locked, D float32 more: NaN
+        where an axis is free, its value where it is held.
+    TRUTH: the code, D float32, about which is asked what is known.
+    VIEW: the name of a view, UTF-8; places and spots are of this view from then on.
 
-Answers, to either:
-    The place of the code on the map, x and y (float32), then the pixels, H x W x C uint8.
-    Flag REAL: the picture is the image itself, not a reconstruction.
+Answers:
+    DECODE, SPOT: place 3 float32 (the third 0 on a flat view), code D float32, pixels H x W x C
+        uint8.
+    PICTURE: index uint64, place 3 float32, reconstruction_nll and kl float32 (nats; NaN where
+        unknown), code D float32, pixels. Flag REAL: they are the image itself, not a
+        reconstruction.
+    TRUTH, VIEW: JSON, UTF-8.
 """
 
+import json
+import re
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ProtocolError
 
-SUBPROTOCOL = "latent-explorer.v1"
-DECODE, PICTURE = 1, 2
-REAL = 1
+SUBPROTOCOL = "latent-explorer.v2"
+DECODE, PICTURE, SPOT, TRUTH, VIEW = 1, 2, 3, 4, 5
+KINDS = (DECODE, PICTURE, SPOT, TRUTH, VIEW)
+REAL, GHOST = 1, 2
 HEADER = struct.Struct("<BBHI")
-PLACE = struct.Struct("<ff")
+PLACE = struct.Struct("<fff")
+PICTURE_FACTS = struct.Struct("<Qfffff")  # index, place, reconstruction_nll, kl
 LARGEST_LATENT = 1e6  # far beyond any code, and far below where a decoder overflows
-LARGEST_REQUEST = HEADER.size + 4 * 512  # bytes: the largest latent_dim's code
+LARGEST_REQUEST = HEADER.size + 4 * (2 + 512)  # bytes: a spot with the largest latent_dim's axes
+LONGEST_VIEW = 64  # bytes
+VIEW_NAME = re.compile(
+    r"map|map-3d|principal|principal-3d|axes:(?:0|[1-9][0-9]{0,2}),(?:0|[1-9][0-9]{0,2})"
+    r"|fit:[0-9a-f]{32}"
+)
+
+_FLOATS = np.dtype("<f4")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Request:
     """One message from the browser.
 
     Attributes:
-        kind: DECODE or PICTURE.
+        kind: one of KINDS.
         sequence: the sender's own number, given back in the answer.
-        latents: (D,) float32 for DECODE.
+        ghost: whether the answer is for the pointer's picture.
+        latents: (D,) float32 for DECODE and TRUTH.
         row: for PICTURE.
+        spot: (2,) float32 for SPOT.
+        held: (D,) float32 for SPOT, NaN where an axis is free; None if all are.
+        view: for VIEW.
     """
 
     kind: int
     sequence: int
+    ghost: bool = False
     latents: NDArray[np.float32] | None = None
     row: int = 0
+    spot: NDArray[np.float32] | None = None
+    held: NDArray[np.float32] | None = None
+    view: str = ""
 
 
 def read_request(message: bytes, *, tag: int, latent_dim: int, rows: int) -> Request:
@@ -67,42 +97,133 @@ def read_request(message: bytes, *, tag: int, latent_dim: int, rows: int) -> Req
         )
     if len(message) < HEADER.size:
         raise ProtocolError(f"The frame has {len(message)} bytes; its header alone has 8.")
-    kind, _flags, model, sequence = HEADER.unpack_from(message)
+    kind, flags, model, sequence = HEADER.unpack_from(message)
     if model != tag:
         raise ProtocolError("The frame is for another model than this connection's: reload.")
+    if flags & ~GHOST:
+        raise ProtocolError(f"The frame's flags are {flags}; 0 and {GHOST} (ghost) are known.")
+    ghost = flags == GHOST
     size = len(message) - HEADER.size
+    if kind in (DECODE, TRUTH):
+        if size != 4 * latent_dim:
+            raise ProtocolError(
+                f"The frame carries {size} bytes; a code of {latent_dim} latents has "
+                f"{4 * latent_dim}."
+            )
+        return Request(kind, sequence, ghost, latents=_read_floats(message, HEADER.size, "code"))
+    if kind == SPOT:
+        if size not in (8, 8 + 4 * latent_dim):
+            raise ProtocolError(
+                f"The frame carries {size} bytes; a spot has 8, and {8 + 4 * latent_dim} with the "
+                f"held ones of {latent_dim} latents."
+            )
+        spot = _read_floats(message[: HEADER.size + 8], HEADER.size, "spot")
+        held = _read_held(message, HEADER.size + 8) if size > 8 else None
+        return Request(kind, sequence, ghost, spot=spot, held=held)
     if kind == PICTURE:
         if size != 4:
             raise ProtocolError(f"A picture request carries 4 bytes; this one has {size}.")
         row = int.from_bytes(message[HEADER.size :], "little")
         if row >= rows:
             raise ProtocolError(f"There is no encoding {row}; the model has {rows}.")
-        return Request(kind, sequence, row=row)
-    if kind != DECODE:
-        raise ProtocolError(f"The frame's kind is {kind}; 1 (decode) and 2 (picture) are known.")
-    if size != 4 * latent_dim:
+        return Request(kind, sequence, ghost, row=row)
+    if kind == VIEW:
+        if size > LONGEST_VIEW:
+            raise ProtocolError(f"A view's name has at most {LONGEST_VIEW} bytes, not {size}.")
+        name = message[HEADER.size :].decode(errors="replace")
+        check_view_name(name)
+        return Request(kind, sequence, ghost, view=name)
+    raise ProtocolError(
+        f"The frame's kind is {kind}; 1 (decode), 2 (picture), 3 (spot), 4 (truth) and 5 (view) "
+        "are known."
+    )
+
+
+def check_view_name(name: str) -> None:
+    """Hold a view's name against those that there can be.
+
+    Raises:
+        ProtocolError: with the name and what is allowed.
+    """
+    if not VIEW_NAME.fullmatch(name):
         raise ProtocolError(
-            f"The frame carries {size} bytes; a code of {latent_dim} latents has {4 * latent_dim}."
+            f"There is no view {name[:LONGEST_VIEW]!r}: map, map-3d, principal, principal-3d, "
+            "axes:I,J and fit:KEY are known."
         )
-    latents = np.frombuffer(message, np.dtype("<f4"), offset=HEADER.size).astype(np.float32)
-    if not np.isfinite(latents).all():
-        raise ProtocolError("The code holds values that are not finite.")
-    if np.abs(latents).max() > LARGEST_LATENT:
-        raise ProtocolError(f"The code holds values beyond {LARGEST_LATENT:,.0f}.")
-    return Request(kind, sequence, latents=latents)
 
 
-def write_answer(
-    request: Request, *, tag: int, place: NDArray[np.float32], pixels: bytes, real: bool
-) -> bytes:
-    """The answer to a request.
+def _read_floats(message: bytes, offset: int, what: str) -> NDArray[np.float32]:
+    values = np.frombuffer(message, _FLOATS, offset=offset).astype(np.float32)
+    # NaN is not below anything, so that one comparison finds it too.
+    if not np.abs(values).max() <= LARGEST_LATENT:
+        if not np.isfinite(values).all():
+            raise ProtocolError(f"The {what} holds values that are not finite.")
+        raise ProtocolError(f"The {what} holds values beyond {LARGEST_LATENT:,.0f}.")
+    return values
+
+
+def _read_held(message: bytes, offset: int) -> NDArray[np.float32]:
+    held = np.frombuffer(message, _FLOATS, offset=offset).astype(np.float32)
+    if (np.abs(held) > LARGEST_LATENT).any():
+        raise ProtocolError(f"The held axes have values beyond {LARGEST_LATENT:,.0f}.")
+    return held
+
+
+def answer_header(request: Request, tag: int, *, real: bool = False) -> bytes:
+    """The header of the answer to a request."""
+    flags = (GHOST if request.ghost else 0) | (REAL if real else 0)
+    return HEADER.pack(request.kind, flags, tag, request.sequence)
+
+
+def write_decoded(
+    headers: Sequence[bytes],
+    places: NDArray[np.float32],
+    latents: NDArray[np.float32],
+    pixels: NDArray[np.uint8],
+) -> list[bytes]:
+    """The answers to a whole batch of DECODE and SPOT.
 
     Args:
-        request: what is answered.
-        tag: the model's.
-        place: (2,), where the code lies on the map.
-        pixels: H x W x C uint8.
-        real: whether they are the image itself.
+        headers: of each answer.
+        places: (B, 3).
+        latents: (B, D).
+        pixels: (B, H, W, C).
     """
-    header = HEADER.pack(request.kind, REAL if real else 0, tag, request.sequence)
-    return header + PLACE.pack(float(place[0]), float(place[1])) + pixels
+    count = len(headers)
+    parts = (
+        np.frombuffer(b"".join(headers), np.uint8).reshape(count, HEADER.size),
+        places.astype(_FLOATS, order="C", copy=False).view(np.uint8),
+        latents.astype(_FLOATS, order="C", copy=False).view(np.uint8),
+        pixels.reshape(count, -1),
+    )
+    return [row.tobytes() for row in np.concatenate(parts, axis=1)]
+
+
+def write_picture(
+    header: bytes,
+    *,
+    index: int,
+    place: Sequence[float],
+    nll: float,
+    kl: float,
+    latents: NDArray[np.float32],
+    pixels: bytes,
+) -> bytes:
+    """The answer to PICTURE.
+
+    Args:
+        header: of the answer.
+        index: of the image in its data set.
+        place: x, y, z on the view.
+        nll: reconstruction_nll, nats; NaN where unknown.
+        kl: nats; NaN where unknown.
+        latents: the code, (D,).
+        pixels: H x W x C.
+    """
+    facts = PICTURE_FACTS.pack(index, *place, nll, kl)
+    return header + facts + latents.astype(_FLOATS).tobytes() + pixels
+
+
+def write_json(header: bytes, content: Mapping[str, Any]) -> bytes:
+    """The answer to TRUTH or VIEW."""
+    return header + json.dumps(content, allow_nan=False).encode()

@@ -5,6 +5,7 @@ Torch is not imported here, so that the app can list and map checkpoints before 
 
 import json
 import struct
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,14 @@ from safetensors.numpy import load_file, save
 
 from explorer.errors import CheckpointError
 from explorer.models.config import CheckpointConfig
-from explorer.storage import load_arrays, save_arrays, write_folder
+from explorer.storage import load_arrays, save_arrays, write_file, write_folder
 
 FORMAT = 1
 WEIGHTS, CONFIG, ENCODINGS = "model.safetensors", "config.json", "encodings.npz"
 PROJECTION, HISTORY, CARD, REPORT = "projection.npz", "history.csv", "CARD.md", "regularity.json"
 NEEDED = (WEIGHTS, CONFIG, ENCODINGS, PROJECTION)
+AXES = "axes.json"  # what users called the latent axes; they may have it or not
+LONGEST_AXIS_NAME = 40  # characters
 LARGEST_WEIGHTS = 1 << 30  # bytes
 LARGEST_JSON = 1 << 22
 LARGEST_ENCODINGS = 1 << 29
@@ -55,7 +58,7 @@ def check_replaceable(folder: Path) -> None:
     if not folder.exists():
         return
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
-    foreign = sorted(found - {*NEEDED, HISTORY, CARD, REPORT})
+    foreign = sorted(found - {*NEEDED, HISTORY, CARD, REPORT, AXES})
     if foreign or CONFIG not in found:
         raise CheckpointError(
             f"{folder} is no checkpoint ({'it holds ' + foreign[0] if foreign else 'no ' + CONFIG}"
@@ -293,6 +296,102 @@ def load_encodings(folder: Path, config: CheckpointConfig) -> Encodings:
         labels=arrays["labels"].astype(np.int64) if "labels" in arrays else None,
         index=arrays["index"].astype(np.int64),
     )
+
+
+def load_axis_names(folder: Path, latent_dim: int) -> dict[int, str]:
+    """Read the names that users gave to latent axes.
+
+    Returns:
+        Names by axis, from 0; {} where there are none.
+
+    Raises:
+        CheckpointError: if axes.json is there, but is none of this format.
+    """
+    path = folder / AXES
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST_JSON + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as cause:
+        raise CheckpointError(
+            f"{AXES} of {folder.name} cannot be read: {cause.strerror or cause}."
+        ) from cause
+    if len(text) > LARGEST_JSON:
+        raise CheckpointError(f"{AXES} takes over {LARGEST_JSON:,} bytes: it is none of ours.")
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError) as cause:
+        raise CheckpointError(
+            f"{AXES} of {folder.name} is no JSON ({cause}): name the axes again."
+        ) from cause
+    if not isinstance(plain, dict) or plain.keys() != {"format", "names"}:
+        raise CheckpointError(
+            f"{AXES} of {folder.name} must hold an object of format and names: name the axes again."
+        )
+    if plain["format"] != FORMAT:
+        raise CheckpointError(
+            f"{AXES} of {folder.name} has format {plain['format']!r:.80}; this version reads "
+            f"format {FORMAT}."
+        )
+    return check_axis_names(plain["names"], latent_dim)
+
+
+def check_axis_names(plain: object, latent_dim: int) -> dict[int, str]:
+    """Hold names of axes, as JSON gives them, against what is allowed.
+
+    Args:
+        plain: an object of names by axis, whose keys are digits, from "0".
+        latent_dim: D.
+
+    Returns:
+        Names by axis, in the axes' order, without those that are empty.
+
+    Raises:
+        CheckpointError: with what is wrong and what is allowed.
+    """
+    if not isinstance(plain, dict):
+        raise CheckpointError(f"The axes' names are {plain!r:.80}; they must be an object.")
+    names: dict[int, str] = {}
+    for key, name in plain.items():
+        if key not in {str(axis) for axis in range(latent_dim)}:
+            raise CheckpointError(
+                f"There is no latent axis {key!r:.80} to be named; there are 0 to {latent_dim - 1}."
+            )
+        if not isinstance(name, str):
+            raise CheckpointError(f"The name of axis {key} is {name!r:.80}; it must be a text.")
+        name = name.strip()
+        # Neither line ends nor halves of a character, which no page can show.
+        odd = any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in name)
+        if odd or len(name) > LONGEST_AXIS_NAME:
+            raise CheckpointError(
+                f"The name of axis {key} is {name!r:.80}; it may have at most {LONGEST_AXIS_NAME} "
+                "characters, none of them a control character."
+            )
+        if name:
+            names[int(key)] = name
+    return dict(sorted(names.items()))
+
+
+def save_axis_names(folder: Path, names: Mapping[int, str], latent_dim: int) -> dict[int, str]:
+    """Keep names of latent axes beside the checkpoint; they replace those that are there.
+
+    Args:
+        folder: the checkpoint.
+        names: by axis, from 0; an empty one removes.
+        latent_dim: D.
+
+    Returns:
+        What is now stored.
+
+    Raises:
+        CheckpointError: a name that is not allowed, or a folder that cannot be written.
+    """
+    checked = check_axis_names({str(axis): name for axis, name in names.items()}, latent_dim)
+    plain = {"format": FORMAT, "names": {str(axis): name for axis, name in checked.items()}}
+    text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    write_file(folder / AXES, lambda file: file.write(text.encode()))
+    return checked
 
 
 def held_out_loss(config: CheckpointConfig) -> float | None:

@@ -53,6 +53,14 @@ def images_at_hand(data: DataConfig, patience: float = -1) -> ImageSet | None:
         _lock.release()
 
 
+def known_at_hand(data: DataConfig) -> bool | None:
+    """Whether the images are at hand, as far as is known without reading or waiting; else None."""
+    key = (data.name, data.fingerprint)
+    if key in _loaded:
+        return True
+    return False if time.monotonic() - _missed.get(key, -ASK_AGAIN) < ASK_AGAIN else None
+
+
 def _load(data: DataConfig) -> ImageSet | None:
     size = None if data.name in DATA_SETS else (data.image_shape[1], data.image_shape[2])
     try:

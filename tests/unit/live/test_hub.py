@@ -1,4 +1,6 @@
+import gc
 import sys
+import weakref
 
 import numpy as np
 
@@ -41,11 +43,24 @@ def test_a_model_is_opened_once_and_the_longest_unused_is_closed(checkpoints):
     listing = list_checkpoints([checkpoints])[0]
     first = hub.open(listing.folder, ((0, 0),))
     assert hub.open(listing.folder, ((0, 0),)) is first
+    codes = first.encodings.mean
+    closed = weakref.ref(first)
+    del first
     for state in range(1, MOST_OPEN + 1):
         hub.open(listing.folder, ((state, 0),))
-    reopened = hub.open(listing.folder, ((0, 0),))
-    assert reopened is not first
-    np.testing.assert_array_equal(reopened.encodings.mean, first.encodings.mean)
+    gc.collect()
+    assert closed() is None
+    assert hub.opened(listing.folder, ((0, 0),)) is None
+    np.testing.assert_array_equal(hub.open(listing.folder, ((0, 0),)).encodings.mean, codes)
+
+
+def test_a_model_that_someone_still_shows_is_found_again_and_not_read_again(checkpoints):
+    hub = Hub()
+    listing = list_checkpoints([checkpoints])[0]
+    shown = hub.open(listing.folder, ((0, 0),))
+    for state in range(1, MOST_OPEN + 1):
+        hub.open(listing.folder, ((state, 0),))
+    assert hub.open(listing.folder, ((0, 0),)) is shown
 
 
 def test_a_changed_checkpoint_is_another_model(checkpoints):
@@ -58,7 +73,7 @@ def test_a_changed_checkpoint_is_another_model(checkpoints):
 def test_a_points_picture_is_the_real_image_where_it_is_at_hand():
     listing = next(one for one in list_checkpoints([SHIPPED]) if one.name == "digits-vae-8")
     model = Hub().open(listing.folder, listing.stamp)
-    pixels, real = model.picture(7)
-    assert real
+    picture = model.picture(7)
+    assert picture.real
     images = load_images("digits").images
-    assert pixels == images[model.encodings.index[7]].transpose(1, 2, 0).tobytes()
+    assert picture.pixels == images[model.encodings.index[7]].transpose(1, 2, 0).tobytes()
