@@ -81,6 +81,7 @@ def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
         exact=model.view("map").exact,
         solid=model.projection.coordinates_3d is not None,
         kl=model.encodings.log_var is not None,
+        background=model.config.data.background,
         note=map_note(model),
         hint=(
             f"Most informative axis first, by {measure} (the line under each); {active} of "

@@ -70,6 +70,7 @@ class LabRequest:
         exact: whether that map is the latent plane itself.
         solid: whether the checkpoint has a map in three dimensions.
         kl: whether the posterior has a variance.
+        background: brightness of the images' ground, 0 to 1.
         note: one sentence under the map.
         hint: one sentence under the sliders.
         start: the code that the sliders begin with.
@@ -95,6 +96,7 @@ class LabRequest:
     exact: bool
     solid: bool
     kl: bool
+    background: float
     note: str
     hint: str
     start: Sequence[float]

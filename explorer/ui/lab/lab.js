@@ -284,6 +284,7 @@ class Lab {
     const { points } = this.map;
     if (this.view === "map") return this.data.note;
     if (this.view === "map-3d") return "The same projection in three dimensions. Drag to turn it, click a point to pin its code.";
+    if (points.plane && points.dims === 3) return "The first three principal axes of the codes. Drag to turn the map, click a point to pin its code.";
     if (points.plane) {
       const what = this.view.startsWith("axes") ? "two latent axes" : "the first principal axes of the codes";
       return `The plane of ${what}, through the pinned code: every spot is exact. Dotted: 1, 2 and 3 sigma of the prior.`;
@@ -568,7 +569,7 @@ class Lab {
 
   /* The direction from the mean of B to that of A, to slide along. */
   showDirection() {
-    const box = this.find(".lab-direction");
+    const box = this.drawer.direction;
     const { A, B } = this.selections;
     const there = !!(A?.summary && B?.summary);
     const key = there ? `${A.summary.mean}|${B.summary.mean}` : "";
@@ -596,10 +597,10 @@ class Lab {
 
   resetDirection() {
     this.directionBase = null;
-    const input = this.find(".lab-direction input");
+    const input = this.drawer.direction.querySelector("input");
     if (!input) return;
     input.value = 0;
-    this.find(".lab-direction output").value = "0.00";
+    this.drawer.direction.querySelector("output").value = "0.00";
   }
 
   /* -- what lies on and under the map at rest -- */
@@ -657,7 +658,7 @@ class Lab {
     try {
       const { list, shape } = await this.link.pictures(codes, MAP_IMAGE);
       if (asked !== this.tilesAsked) return;
-      map.tiles = boxes.map((box, place) => ({ box, canvas: picture(list[place], shape) }));
+      map.tiles = boxes.map((box, place) => ({ box, canvas: map.inked(list[place], shape) }));
       map.want("under");
     } catch { /* the map does without */ }
   }
@@ -763,8 +764,8 @@ class Lab {
     fact("density", "span").textContent = density === null ? "–" : `denser than at ${Math.round(density)} %`;
     fact("density", "dt").title = "Share of the held-out codes that lie as sparsely or more, by the distance to the 5th nearest code";
     fact("radius", "meter").value = facts.radius_quantile ?? 0;
-    fact("radius", "span").textContent = `${shortNumber(facts.radius)} · ${percent(facts.radius_quantile)} of the prior within`;
-    fact("radius", "dt").title = `|z|; of draws from N(0, I) this share lies within it (chi with ${this.latents.length} degrees of freedom)`;
+    fact("radius", "span").textContent = `${shortNumber(facts.radius)} · prior's ${percent(facts.radius_quantile)}`;
+    fact("radius", "dt").title = `|z|, and the share of draws from N(0, I) that lie within it (chi with ${this.latents.length} degrees of freedom)`;
     fact("cycle", "span").textContent = facts.cycle === null ? "–" : shortNumber(facts.cycle);
     fact("cycle", "dt").title = "|encode(decode(z)) − z|: how far the encoder puts the decoded picture from this code";
     const { nearest } = facts;
@@ -1202,9 +1203,9 @@ class Lab {
 
 function percent(share) {
   if (share === null || share === undefined) return "–";
-  if (share > 0 && share < 0.001) return "under 0.1 %";
-  if (share < 1 && share > 0.999) return "over 99.9 %";
-  return `${Number((100 * share).toPrecision(share < 0.1 || share > 0.99 ? 2 : 2))} %`;
+  if (share > 0 && share < 0.001) return "< 0.1 %";
+  if (share < 1 && share > 0.999) return "> 99.9 %";
+  return `${share < 0.1 || share > 0.99 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`;
 }
 
 export default function show({ parentElement, data, setStateValue }) {

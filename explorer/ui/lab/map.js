@@ -373,6 +373,23 @@ class LatentMap {
     this.shade = { canvas, box };
   }
 
+  /* A picture without its ground: grey strokes take the page's own ink, colours stay. */
+  inked(pixels, [height, width, channels]) {
+    const ground = 255 * (this.data.background ?? 0);
+    const image = toImage(pixels, [height, width, channels]);
+    const ink = toRgb(this.text), out = image.data, most = Math.max(ground, 255 - ground);
+    if (channels === 1) {
+      for (let at = 0; at < out.length; at += 4) {
+        const strength = Math.abs(out[at] - ground) / most;
+        out.set([...ink, 255 * strength], at);
+      }
+    }
+    const canvas = document.createElement("canvas");
+    Object.assign(canvas, { width, height });
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    return canvas;
+  }
+
   /* A box of the map in pixels. */
   boxPixels({ left, right, low, high }) {
     const from = this.pixel([left, high]), to = this.pixel([right, low]);
@@ -398,7 +415,7 @@ class LatentMap {
     if (this.shade) context.drawImage(this.shade.canvas, ...this.boxPixels(this.shade.box));
     if (this.tiles) {
       context.imageSmoothingEnabled = false;
-      context.globalAlpha = 0.6;
+      context.globalAlpha = this.data.shape[2] === 1 ? 0.42 : 0.6;
       for (const tile of this.tiles) context.drawImage(tile.canvas, ...this.boxPixels(tile.box));
     }
     context.restore();
@@ -443,18 +460,25 @@ class LatentMap {
     const middle = plane.basis.map((row) => -row.reduce((sum, value, axis) => sum + value * plane.centre[axis], 0));
     const centre = this.pixel(middle);
     const unit = this.area.width / this.span();
-    context.strokeStyle = this.text;
-    context.fillStyle = this.text;
-    context.font = "11px sans-serif";
-    context.globalAlpha = 0.6;
-    context.setLineDash([2, 4]);
+    context.font = "600 12px sans-serif";
+    context.globalAlpha = 0.85;
     for (const radius of [1, 2, 3]) {
-      context.beginPath();
-      context.arc(centre.x, centre.y, radius * unit, 0, 2 * Math.PI);
-      context.stroke();
-      context.fillText(`${radius}σ`, centre.x + radius * unit * Math.SQRT1_2 + 3, centre.y - radius * unit * Math.SQRT1_2 - 3);
+      const x = centre.x + radius * unit * Math.SQRT1_2 + 3, y = centre.y - radius * unit * Math.SQRT1_2 - 3;
+      for (const [colour, width, dash] of [[this.ground, 3.5, []], [this.text, 1.5, [5, 4]]]) {
+        context.strokeStyle = colour;
+        context.lineWidth = width;
+        context.setLineDash(dash);
+        context.beginPath();
+        context.arc(centre.x, centre.y, radius * unit, 0, 2 * Math.PI);
+        context.stroke();
+      }
+      context.setLineDash([]);
+      context.strokeStyle = this.ground;
+      context.lineWidth = 3;
+      context.strokeText(`${radius}σ`, x, y);
+      context.fillStyle = this.text;
+      context.fillText(`${radius}σ`, x, y);
     }
-    context.setLineDash([]);
     context.globalAlpha = 1;
   }
 

@@ -116,10 +116,10 @@ class Drawer {
     const { selections, slot } = this.lab;
     const cards = ["A", "B"].map((name) => this.selectionCard(name, selections[name], name === slot));
     const both = selections.A?.summary && selections.B?.summary;
-    const notes = element("p", { className: "lab-faint" }, both
-      ? "A − B is a direction: slide along it in the panel beside the map."
-      : "Draw a box or a lasso on the map, or click a name in the legend. Two selections give a direction A − B.");
-    this.sheets.selection.replaceChildren(element("div", { className: "lab-row" }, ...cards), notes);
+    this.direction ??= element("div", { className: "lab-direction", hidden: true });
+    const note = element("p", { className: "lab-faint", hidden: !!both },
+      "Draw a box or a lasso on the map, or click a name in the legend. Press B for a second one: the two give a direction A − B.");
+    this.sheets.selection.replaceChildren(element("div", { className: "lab-row" }, ...cards), this.direction, note);
   }
 
   selectionCard(name, selection, current) {
@@ -146,7 +146,7 @@ class Drawer {
     const { classes } = this.lab.data;
     const mix = classes.map((label, place) => [label, summary.mix[place] ?? 0]).filter(([, count]) => count)
       .sort((one, other) => other[1] - one[1]);
-    const shares = mix.slice(0, 4).map(([label, count]) => `${label} ${Math.round((100 * count) / summary.count)} %`);
+    const shares = mix.slice(0, 4).map(([label, count]) => `${label}: ${Math.round((100 * count) / summary.count)} %`);
     card.append(element("div", { className: "lab-facts" },
       element("b", {}, `${summary.count.toLocaleString("en")} ${summary.count === 1 ? "point" : "points"}`),
       element("span", {}, words),
