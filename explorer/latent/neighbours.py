@@ -1,5 +1,7 @@
 """The nearest codes of a code, exactly."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,7 +14,12 @@ _CHUNK = 2_000_000
 
 
 def nearest(
-    queries: ArrayLike, codes: ArrayLike, k: int, *, exclude_self: bool = False
+    queries: ArrayLike,
+    codes: ArrayLike,
+    k: int,
+    *,
+    exclude_self: bool = False,
+    progress: Callable[[float], None] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The k nearest codes of each query, by Euclidean distance, with none approximated.
 
@@ -26,6 +33,7 @@ def nearest(
         k: how many, 1 to N (to N - 1 with `exclude_self`).
         exclude_self: the queries are the codes, and none is its own neighbour; a duplicate of it,
             at distance 0, still is.
+        progress: told the share of queries that are answered.
 
     Returns:
         distances (Q, k), ascending, and index (Q, k) into `codes`; equal distances stand in the
@@ -66,4 +74,6 @@ def nearest(
         order = np.argsort(exact, axis=1, kind="stable")
         distances[start : start + rows] = np.take_along_axis(exact, order, axis=1)
         index[start : start + rows] = np.take_along_axis(chosen, order, axis=1)
+        if progress is not None:
+            progress(min(1.0, (start + rows) / len(points)))
     return distances, index

@@ -107,19 +107,17 @@ def principal_plane(codes: ArrayLike, components: int = 2) -> Plane:
             f"{dim}."
         )
     centre = points.mean(axis=0)
-    basis = np.ascontiguousarray(principal_axes(points - centre)[:, :components].T)
+    basis = np.ascontiguousarray(principal_axes(points - centre, components).T)
     return Plane(centre, basis, tuple(f"principal axis {axis + 1}" for axis in range(components)))
 
 
-def principal_axes(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The principal axes of codes about their mean as columns, (D, D), the widest first.
-
-    An eigenvector's sign is the solver's whim: the largest loading is made positive.
-    """
+def principal_axes(centred: NDArray[np.float64], components: int) -> NDArray[np.float64]:
+    """The principal axes of codes about their mean as columns, (D, components), widest first."""
     _, vectors = np.linalg.eigh(centred.T @ centred)
-    axes: NDArray[np.float64] = vectors[:, ::-1]
-    largest = np.abs(axes).argmax(axis=0)
-    return axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0.0, -1.0, 1.0)
+    leading: NDArray[np.float64] = vectors[:, ::-1][:, :components]
+    # An eigenvector's sign is the solver's whim: the largest loading is made positive.
+    largest = np.abs(leading).argmax(axis=0)
+    return leading * np.where(leading[largest, np.arange(components)] < 0.0, -1.0, 1.0)
 
 
 def axis_name(axis: int) -> str:

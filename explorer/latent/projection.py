@@ -1,26 +1,33 @@
 """The map of a latent space: each code's place in two (and three) dimensions."""
 
 import json
+import math
 import os
+import re
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from io import TextIOBase
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from explorer.errors import CheckpointError, LatentError
 from explorer.latent.codes import checked_codes
-from explorer.latent.neighbours import nearest
+from explorer.latent.metrics import EUCLIDEAN, LENGTHS, METRICS, compared, neighbourhoods
+from explorer.latent.planes import principal_axes, principal_plane
 from explorer.storage import load_arrays, save_arrays
 
 UMAP = "umap"
 LATENT_PLANE = "latent plane"
 PRINCIPAL_COMPONENTS = "principal components"
 METHODS = (UMAP, LATENT_PLANE, PRINCIPAL_COMPONENTS)
+
+# What a map that is fitted while somebody waits may be asked for.
+NEIGHBOURS_ALLOWED = (2, 200)
+FEWEST_MAPPED, MOST_MAPPED = 4, 100_000
 
 # 5 million places in 2-D and 3-D; a map of more cannot be drawn.
 _MAX_BYTES = 100_000_000
@@ -97,11 +104,7 @@ def fit_projection(
         plane = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
         return Projection(plane.astype(np.float32), None, LATENT_PLANE, seed=seed)
 
-    _, first, group = np.unique(points, axis=0, return_index=True, return_inverse=True)
-    # In the order of the data, so that a single duplicate does not turn the whole map over.
-    rank = np.argsort(first)
-    distinct = points[first[rank]]
-    group = np.argsort(rank)[group.reshape(-1)]
+    distinct, group = _distinct(points)
     centred = distinct - distinct.mean(axis=0)
     scores = _principal_components(centred, components=3)
 
@@ -143,46 +146,77 @@ def _fit_umap(
     """The 2-D and the 3-D map of distinct codes; umap leaves a code it cannot place as NaN."""
     tell("finding neighbours")
     # The map does not change with the scale of the codes, but umap's float32 would overflow.
-    scaled = centred / np.sqrt((centred**2).sum(axis=1).mean())
-    distances, others = nearest(scaled, scaled, n_neighbors - 1, exclude_self=True)
-    own = np.arange(len(scaled))
-    index = np.column_stack([own, others]).astype(np.int32)
-    reach = np.column_stack([np.zeros_like(own), distances]).astype(np.float32)
+    scaled = _unit_scale(centred)
+    known = neighbourhoods(scaled, n_neighbors, EUCLIDEAN)
 
     tell("loading umap")
     umap_model = _import_umap()
 
     def fit(components: int) -> NDArray[np.float32]:
-        model = umap_model(
-            n_components=components,
-            n_neighbors=n_neighbors,
-            min_dist=min_dist,
-            init=_starting_places(scores[:, :components], seed),
-            random_state=seed,
-            n_jobs=1,
-            # Copies, since umap marks neighbours it drops in the arrays that it is given.
-            precomputed_knn=(index.copy(), reach.copy()),
-            tqdm_kwds={
-                "file": _EpochStream(f"{components}-D map", tell),
-                "disable": False,
-                "desc": "",
-                "bar_format": "{n_fmt} of {total_fmt}",
-                "mininterval": 0.2,
-                "leave": False,
-            },
-        )
-        with warnings.catch_warnings():
-            # Only a model that transforms new codes needs the index; here Placement does that.
-            warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]", category=UserWarning)
-            return np.asarray(model.fit_transform(scaled.astype(np.float32)), dtype=np.float32)
+        tell(f"{components}-D map: preparing")
+        start = _starting_places(scores[:, :components], seed)
+        return _run_umap(umap_model, scaled, known, start, min_dist, seed, tell)
 
-    tell("2-D map: preparing")
     flat = fit(2)
     solid: NDArray[np.float32] | None = None
     if three_d:
-        tell("3-D map: preparing")
-        solid = centred.astype(np.float32) if centred.shape[1] == 3 else fit(3)
+        if centred.shape[1] == 3:
+            tell("3-D map: preparing")
+            solid = centred.astype(np.float32)
+        else:
+            solid = fit(3)
     return flat, solid
+
+
+def _run_umap(
+    umap_model: Callable[..., Any],
+    scaled: NDArray[np.float64],
+    known: tuple[NDArray[np.int32], NDArray[np.float32]],
+    start: NDArray[np.float32],
+    min_dist: float,
+    seed: int,
+    tell: Callable[[str], None],
+) -> NDArray[np.float32]:
+    """Places of distinct codes from their neighbourhoods and starting places, (N, K)."""
+    index, reach = known
+    components = start.shape[1]
+    model = umap_model(
+        n_components=components,
+        n_neighbors=index.shape[1],
+        min_dist=min_dist,
+        init=start,
+        random_state=seed,
+        n_jobs=1,
+        # Copies, since umap marks neighbours it drops in the arrays that it is given.
+        precomputed_knn=(index.copy(), reach.copy()),
+        tqdm_kwds={
+            "file": _EpochStream(f"{components}-D map", tell),
+            "disable": False,
+            "desc": "",
+            "bar_format": "{n_fmt} of {total_fmt}",
+            "mininterval": 0.2,
+            "leave": False,
+        },
+    )
+    with warnings.catch_warnings():
+        # Only a model that transforms new codes needs the index; here Placement does that.
+        warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]", category=UserWarning)
+        return np.asarray(model.fit_transform(scaled.astype(np.float32)), dtype=np.float32)
+
+
+def _distinct(
+    points: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The distinct ones among codes, and for each code which one it is."""
+    _, first, group = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    # In the order of the data, so that a single duplicate does not turn the whole map over.
+    rank = np.argsort(first)
+    return points[first[rank]], np.argsort(rank)[group.reshape(-1)]
+
+
+def _unit_scale(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    scaled: NDArray[np.float64] = centred / np.sqrt((centred**2).sum(axis=1).mean())
+    return scaled
 
 
 def _import_umap() -> Callable[..., Any]:
@@ -213,12 +247,7 @@ class _EpochStream(TextIOBase):
 
 def _principal_components(centred: NDArray[np.float64], *, components: int) -> NDArray[np.float64]:
     """Scores of centred codes of at least as many axes, (N, components)."""
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    leading = vectors[:, ::-1][:, :components]
-    # An eigenvector's sign is the solver's whim: the largest loading is made positive.
-    largest = np.abs(leading).argmax(axis=0)
-    leading = leading * np.where(leading[largest, np.arange(components)] < 0.0, -1.0, 1.0)
-    scores: NDArray[np.float64] = centred @ leading
+    scores: NDArray[np.float64] = centred @ principal_axes(centred, components)
     return scores
 
 
@@ -227,6 +256,177 @@ def _starting_places(scores: NDArray[np.float64], seed: int) -> NDArray[np.float
     noise = np.random.default_rng(seed).normal(scale=_NOISE, size=scores.shape)
     places: NDArray[np.float64] = _SIDE * scores / largest + noise
     return places.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """What somebody wants a map to be like.
+
+    Attributes:
+        method: "umap" or "principal components", which looks at nothing below but `components`.
+        n_neighbors: how many neighbours (a code counts as its own first) make a neighbourhood,
+            2 to 200.
+        min_dist: how tightly places may be packed, 0 to 1.
+        metric: how codes are compared: "euclidean", "cosine", "manhattan" or "correlation".
+        components: of the map, 2 or 3.
+        seed: of the fit.
+
+    Raises:
+        LatentError: a value that is not allowed.
+    """
+
+    method: str = UMAP
+    n_neighbors: int = 15
+    min_dist: float = 0.1
+    metric: str = EUCLIDEAN
+    components: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_choice("method", self.method, (UMAP, PRINCIPAL_COMPONENTS))
+        _check_whole("n_neighbors", self.n_neighbors, *NEIGHBOURS_ALLOWED)
+        if isinstance(self.min_dist, bool) or not isinstance(self.min_dist, int | float):
+            raise LatentError(f"min_dist is {self.min_dist!r}; it must be a number from 0 to 1.")
+        if not 0.0 <= self.min_dist <= 1.0:
+            raise LatentError(f"min_dist is {self.min_dist}; it must be a number from 0 to 1.")
+        _check_choice("metric", self.metric, METRICS)
+        _check_whole("components", self.components, 2, 3)
+        _check_whole("seed", self.seed, 0, _SEEDS - 1)
+        # 0 and 0.0 ask for the same map and must have the same key.
+        object.__setattr__(self, "min_dist", float(self.min_dist))
+
+    @classmethod
+    def from_fields(cls, fields: object) -> Self:
+        """A request from what JSON gave; what is left out keeps its default.
+
+        Raises:
+            LatentError: no object of known names, or a value that is not allowed.
+        """
+        if not isinstance(fields, Mapping):
+            raise LatentError(f"A map is asked for by an object of settings, not by {fields!r}.")
+        known = asdict(cls())
+        if foreign := sorted(str(name) for name in fields if name not in known):
+            raise LatentError(f"A map has no setting {foreign[0]!r}; it has {', '.join(known)}.")
+        return cls(**fields)
+
+    def fields(self) -> dict[str, int | float | str]:
+        """The settings, ready for JSON."""
+        return asdict(self)
+
+
+def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise LatentError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}.")
+
+
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not low <= value <= high:  # type: ignore[operator]
+        raise LatentError(f"{name} is {value!r}; it must be a whole number from {low} to {high}.")
+
+
+def check_mappable(codes: ArrayLike) -> NDArray[np.float64]:
+    """The codes, if there is a map of them to be fitted, (N, D).
+
+    Raises:
+        LatentError: fewer than 4 codes or more than 100,000, all of them identical, some of them
+            not finite, or no codes at all.
+    """
+    shape = np.shape(codes)
+    if len(shape) == 2 and 0 < shape[0] < FEWEST_MAPPED:
+        raise LatentError(
+            f"A map needs at least {FEWEST_MAPPED} codes; there are {shape[0]}. Encode more images."
+        )
+    if len(shape) == 2 and shape[0] > MOST_MAPPED:
+        raise LatentError(
+            f"A map is fitted here to at most {MOST_MAPPED:,} codes; there are {shape[0]:,}. Use "
+            "the checkpoint's own map, or a plane of its axes."
+        )
+    points = checked_codes(codes)
+    if (points == points[0]).all():
+        raise LatentError(
+            f"All {len(points)} codes are identical, so there is nothing to map; look at the model "
+            "that gave them."
+        )
+    return points
+
+
+def fit_map(
+    codes: ArrayLike,
+    request: MapRequest,
+    *,
+    progress: Callable[[str, float | None], None],
+) -> NDArray[np.float32]:
+    """The map that was asked for, or the reason why there is none.
+
+    With the same settings it is the map of `fit_projection`; other metrics too are given exact
+    neighbours. It never falls back to another method.
+
+    Args:
+        codes: (N, D), N from 4 to 100,000.
+        request: what the map shall be like.
+        progress: told what is being done, in a few words, and the share of umap's epochs that are
+            done (0 to 1), None before they begin; at last 1.
+
+    Returns:
+        (N, components).
+
+    Raises:
+        LatentError: codes that cannot be mapped, or not with these settings.
+
+    Source: McInnes et al. 2018, arXiv:1802.03426.
+    """
+    points = check_mappable(codes)
+    if request.method == PRINCIPAL_COMPONENTS:
+        progress("finding principal components", None)
+        places = principal_plane(points, request.components).places(points)
+        progress("principal components found", 1.0)
+        return places
+
+    distinct, group = _distinct(compared(points, request.metric))
+    most = len(distinct) - 1
+    if request.n_neighbors > most:
+        what = "distinct codes" if request.metric == EUCLIDEAN else "codes that this metric tells"
+        way = (
+            f"ask for at most {most} neighbours"
+            if most >= NEIGHBOURS_ALLOWED[0]
+            else "compare them by another metric"
+        )
+        raise LatentError(
+            f"n_neighbors is {request.n_neighbors}, but there are only {len(distinct)} {what} "
+            f"apart; {way}, or for principal components."
+        )
+    centred = distinct - distinct.mean(axis=0)
+    scores = _principal_components(centred, components=min(3, centred.shape[1]))
+    scores = np.pad(scores, ((0, 0), (0, 3 - scores.shape[1])))[:, : request.components]
+    scaled = _unit_scale(centred)
+
+    progress("finding neighbours", None)
+    known = neighbourhoods(
+        # A direction is already of unit scale, and would be none about another centre.
+        scaled if request.metric in LENGTHS else distinct,
+        request.n_neighbors,
+        request.metric,
+        lambda share: progress(f"finding neighbours: {math.floor(100 * share)} %", None),
+    )
+    progress("loading umap", None)
+    umap_model = _import_umap()
+    what = f"{request.components}-D map"
+    progress(f"{what}: preparing", None)
+
+    def tell(words: str) -> None:
+        epochs = re.search(r"epoch (\d+) of (\d+)$", words)
+        progress(words, int(epochs[1]) / int(epochs[2]) if epochs else None)
+
+    start = _starting_places(scores, request.seed)
+    places = _run_umap(umap_model, scaled, known, start, request.min_dist, request.seed, tell)
+    if broken := int((~np.isfinite(places).all(axis=1)).sum()):
+        raise LatentError(
+            f"umap left {broken} of {len(places)} codes without a place; ask for more neighbours, "
+            "or for principal components."
+        )
+    progress(f"{what}: done", 1.0)
+    return places[group]
 
 
 def _ignore(what: str) -> None:
