@@ -60,7 +60,7 @@ class Lab {
       onSelect: (rows, kind) => this.select(this.slot, rows, kind === "lasso" ? "in a lasso" : "in a box"),
       onRest: () => this.dress(),
       onEscape: () => this.escape(),
-      askPicture: (row) => this.link.picture(row),
+      askPicture: (row) => this.link.picture(row, GHOST),
       caption: (row, answer) => this.caption(row, answer),
       shown: (row) => this.colouring.shown(row),
       colourOf: (row) => this.colouring.css(row, this.chosen),
@@ -287,7 +287,7 @@ class Lab {
     if (points.plane && points.dims === 3) return "The first three principal axes of the codes. Drag to turn the map, click a point to pin its code.";
     if (points.plane) {
       const what = this.view.startsWith("axes") ? "two latent axes" : "the first principal axes of the codes";
-      return `The plane of ${what}, through the pinned code: every spot is exact. Dotted: 1, 2 and 3 sigma of the prior.`;
+      return `The plane of ${what}, through the pinned code: every spot is exact. Dashed: 1, 2 and 3 sigma of the prior.`;
     }
     return `A map fitted here (${this.fits.get(this.view) ?? "see Fit"}), turned onto the checkpoint's own. Spots and the pin are placed approximately.`;
   }
@@ -773,9 +773,14 @@ class Lab {
     fact("nearest", "dd").title = `Held-out image ${nearest.index}, the nearest in the latent space`;
     if (nearest.row !== this.nearestRow) {
       this.nearestRow = nearest.row;
-      const canvas = fact("nearest", "canvas");
-      this.askPicture(nearest.row, (answer) => { if (this.nearestRow === nearest.row) paint(canvas, answer.pixels, this.data.shape); });
+      this.showNearest(nearest.row);
     }
+  }
+
+  async showNearest(row) {
+    const canvas = this.find('[data-fact="nearest"] canvas');
+    const found = await this.link.pictures(Uint32Array.of(row), THUMB_SIDE).catch(() => null);
+    if (found && this.nearestRow === row) paint(canvas, found.list[0], found.shape);
   }
 
   labelOf(label, index) {
@@ -803,7 +808,6 @@ class Lab {
 
   receivePicture(answer) {
     const call = this.asks.get(answer.sequence);
-    // Of two requests on their way the server answers the newer one alone.
     for (const sequence of this.asks.keys()) if (sequence <= answer.sequence) this.asks.delete(sequence);
     if (call) call(answer);
     else this.map.showCard(answer);

@@ -126,10 +126,11 @@ class Link {
   /* `about` comes back with the answer. */
   truth(latents, about) { this.want("truth", { kind: TRUTH, flags: 0, values: latents, about }); }
 
-  /* Returns the number of the request, which its answer bears too. */
-  picture(row) {
+  /* Returns the number of the request, which its answer bears too. Of several on their way the
+     server may answer the newest alone, of those for the ghost and of the others apart. */
+  picture(row, flags = 0) {
     if (!this.open) return undefined;
-    const frame = this.frame(PICTURE, 0, 4);
+    const frame = this.frame(PICTURE, flags, 4);
     frame.setUint32(HEADER, row, true);
     this.socket.send(frame.buffer);
     return this.sequence;
