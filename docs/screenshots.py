@@ -58,7 +58,6 @@ def show_explore(page: Page, url: str) -> None:
     page.wait_for_selector(".lab-ring", state="visible")
     page.mouse.click(*page.evaluate(MIDDLE, CLASS))
     page.wait_for_selector(".lab-card", state="visible")
-    page.get_by_text("This code:").wait_for()
     wait_for_page(page)
 
 

@@ -228,12 +228,16 @@ class Lab {
       const places = take(Float32Array, header.count * header.dims);
       if (header.labels) this.labels = take(Int16Array, header.count);
       const points = { places, count: header.count, dims: header.dims, plane: header.plane, exact: header.exact, view, method: header.method };
+      this.switching = true;
+      this.awaitSpot = null;
+      this.link.dropSpots();
       this.link.view(view);
       this.shownView = view;
       if (first) this.paintClasses(header.count);
       if (points.dims === 2 && this.map.place) this.map.place = points.plane ? this.placeOnPlane(points.plane, this.latents) : null;
       else this.map.place = null;
       await this.map.show(points, plotly);
+      this.switching = false;
       this.showExactness();
       if (first && this.colour !== "class") await this.setColour(this.colour, { quiet: true });
       else this.recolour();
@@ -242,6 +246,7 @@ class Lab {
       if (first) this.afterFirstPaint();
     } catch (error) {
       if (asked !== this.viewAsked) return;
+      this.switching = false;
       if (this.shownView && this.map.points) {
         this.note(`This map cannot be shown: ${error.message}`);
         this.view = this.shownView;
@@ -699,7 +704,7 @@ class Lab {
       if (this.pinFacts) this.showFacts(this.pinFacts);
       return;
     }
-    if (this.awaitSpot) return;
+    if (this.awaitSpot || this.switching) return;
     if (this.plane) this.link.ghostCode(this.codeOnPlane(spot));
     else this.link.ghostSpot(spot, this.sliders.held());
   }
@@ -822,6 +827,7 @@ class Lab {
   }
 
   pinSpot(spot) {
+    if (this.switching) return;
     if (this.plane) { this.pinCode(this.codeOnPlane(spot)); return; }
     if (!this.link.open) {
       this.note("There is no live connection: a spot can be pinned when it is back.");
@@ -866,6 +872,7 @@ class Lab {
 
   /* The marker is dragged, or moved by keys. */
   dragTo(spot, phase) {
+    if (this.switching && phase !== "cancel") return;
     if (phase === "start") {
       this.stopWobble();
       this.finishGlide();

@@ -145,6 +145,11 @@ class Link {
     return this.sequence;
   }
 
+  /* Before another map is looked at: spots of the former one mean nothing there. */
+  dropSpots() {
+    for (const slot of [this.slots.pinned, this.slots.ghost]) if (slot.wanted?.kind === SPOT) slot.wanted = null;
+  }
+
   want(name, request) {
     this.slots[name].wanted = request;
     this.pump();
