@@ -82,6 +82,10 @@ def pick_model(listings: list[Listing], notes: DeltaGenerator | None = None) -> 
     stands_in = wanted is not None and picked == state.stand_in()
     if picked not in by_name or (stands_in and wanted in by_name):
         st.session_state["model"] = wanted if wanted in by_name else first_choice(listings)
+    picked = str(st.session_state["model"])
+    if state.has_new_label(picked, describe(by_name[picked])):
+        # The browser keeps the words of the option picked; set anew, they are those of now.
+        st.session_state["model"] = picked
     chosen = st.selectbox(
         "Model",
         list(by_name),
@@ -107,8 +111,8 @@ def pick_model(listings: list[Listing], notes: DeltaGenerator | None = None) -> 
 
 def follow_address(by_name: Mapping[str, Listing]) -> None:
     """Pick the checkpoint that the page's address names; only the session's first run asks."""
-    asked = st.query_params.get("model")
-    if asked is None:
+    asked = " ".join(st.query_params.get("model", "").split())
+    if not asked:
         return
     if asked in by_name:
         st.session_state["model"] = asked

@@ -14,7 +14,7 @@ from explorer.regularity.report import RegularityReport
 
 _PAGES, _RUN, _PUSHED = "explorer.pages", "explorer.run", "explorer.pushed"
 _WANTED, _STAND_IN = "explorer.wanted", "explorer.stand_in"
-_NAMES, _UNKNOWN = "explorer.names", "explorer.unknown"
+_NAMES, _LABEL, _UNKNOWN = "explorer.names", "explorer.label", "explorer.unknown"
 _FORMER = "explorer.former"
 _SHOWN, _COMPLETED, _REPLACED = "explorer.shown", "explorer.completed", "explorer.replaced"
 _SETTLED, _LAST_SETTLED = "explorer.settled", "explorer.last_settled"
@@ -126,6 +126,13 @@ def new_names(names: Iterable[str]) -> set[str]:
     before: set[str] = st.session_state.get(_NAMES, present)
     st.session_state[_NAMES] = present
     return present - before
+
+
+def has_new_label(name: str, label: str) -> bool:
+    """Whether the option of this name, which is picked, read differently in the run before."""
+    before = st.session_state.get(_LABEL)
+    st.session_state[_LABEL] = (name, label)
+    return before is not None and before[0] == name and before[1] != label
 
 
 def note_unknown(name: str | None, shown: str = "") -> None:

@@ -6,12 +6,16 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file, save
 from streamlit.testing.v1 import AppTest
 
-from explorer.live.hub import shared_hub
+from explorer.live.hub import MOST_OPEN, shared_hub
 from explorer.models import library
+from explorer.storage import write_folder
 
 APP = Path(__file__).parents[2] / "explorer" / "app.py"
 SECONDS = 120
@@ -207,11 +211,208 @@ def test_a_picked_checkpoint_that_goes_away_is_named_and_comes_back(own, tmp_pat
     app.run()
     assert not app.exception
     assert "bars-vae is no longer there" in texts(app.warning)
+    assert "until then you see bars-ae" in texts(app.warning)
     assert app.selectbox(key="model").value == "bars-ae"
     shutil.move(tmp_path / "aside", own / "bars-vae")
     app.run()
     assert not app.warning
+    assert not app.toast
     assert app.selectbox(key="model").value == "bars-vae"
+
+
+def test_a_new_checkpoint_is_told_once(own):
+    app = run(explore)
+    assert not app.toast
+    shutil.copytree(own / "bars-vae", own / "later")
+    app.run()
+    assert "New checkpoint: later" in texts(app.toast)
+    app.run()
+    assert not app.toast
+
+
+LOSS = 123.4  # nats, as the picker shows them
+
+
+def train_again(folder, loss=LOSS):
+    """Write a checkpoint again as the trainer does, with another held-out loss and report."""
+
+    def fill(target):
+        for file in list(folder.iterdir()):
+            shutil.copyfile(file, target / file.name)
+        config = json.loads((target / "config.json").read_text())
+        config["metrics"] = {"held_out_loss": loss}
+        (target / "config.json").write_text(json.dumps(config))
+        report = json.loads((target / "regularity.json").read_text())
+        for measure in report["measures"]:
+            if measure["key"] == "reconstruction_nll":
+                measure["value"] = measure["low"] = measure["high"] = loss
+        (target / "regularity.json").write_text(json.dumps(report))
+
+    write_folder(folder, fill)
+
+
+def loss_of(app, name="bars-vae"):
+    option = next(o for o in app.selectbox(key="model").options if o.startswith(name))
+    return float(option.split(" · ")[-1].split()[0])
+
+
+def granted(folder):
+    return {
+        stamp
+        for grants in shared_hub()._grants.values()
+        for _, (where, stamp) in grants.items()
+        if where == folder
+    }
+
+
+@pytest.mark.parametrize("page", [explore, encode, compare])
+def test_a_checkpoint_trained_again_stays_until_the_new_one_is_asked_for(own, page):
+    app = run(page)
+    former = granted(own / "bars-vae")
+    train_again(own / "bars-vae")
+    for _ in range(2):
+        app.run()
+        assert not app.exception
+        assert "bars-vae was trained again at" in texts(app.markdown)
+        assert "You still see the former one." in texts(app.markdown)
+        assert loss_of(app) != LOSS
+        assert granted(own / "bars-vae") == former
+    app.button(key="show-new").click().run()
+    assert not app.exception
+    assert "trained again" not in texts(app.markdown)
+    assert loss_of(app) == LOSS
+    assert granted(own / "bars-vae") != former
+
+
+def test_the_former_one_is_read_from_memory_even_when_many_others_were_opened_since(own):
+    app = run(encode)
+    stamp = granted(own / "bars-vae").pop()
+    model = shared_hub().opened(own / "bars-vae", stamp)
+    train_again(own / "bars-vae")
+    for state in range(MOST_OPEN + 1):
+        shared_hub().open(own / "bars-ae", ((state, 0),))
+    app.run()
+    assert not app.exception
+    assert shared_hub().open(own / "bars-vae", stamp) is model
+
+
+def test_the_former_ones_measures_stay_with_it(own):
+    app = run(compare)
+    before = app.dataframe[0].value
+    train_again(own / "bars-vae")
+    app.run()
+    pd.testing.assert_frame_equal(app.dataframe[0].value, before)
+    app.button(key="show-new").click().run()
+    after = app.dataframe[0].value
+    row = (after["measure"] == "Reconstruction error") & (after["model"] == "bars-vae")
+    assert after[row]["value"].item() == LOSS
+
+
+def test_the_other_one_of_a_comparison_is_kept_too_and_told_there_alone(own):
+    app = run(compare)
+    train_again(own / "bars-ae")
+    app.run()
+    assert "bars-ae was trained again" in texts(app.markdown)
+    assert loss_of(app, "bars-ae") != LOSS
+    train_again(own / "bars-vae")
+    app.run()
+    assert "You still see the former ones." in texts(app.markdown)
+    app.button(key="show-new").click().run()
+    assert "trained again" not in texts(app.markdown)
+    assert loss_of(app, "bars-ae") == loss_of(app, "bars-vae") == LOSS
+
+
+def test_another_model_trained_again_is_the_new_one_at_once(own):
+    app = run(explore)
+    train_again(own / "bars-ae")
+    app.run()
+    assert "trained again" not in texts(app.markdown)
+    assert loss_of(app, "bars-ae") == LOSS
+
+
+def test_what_was_left_while_its_former_one_was_shown_comes_back_as_the_new_one(own):
+    app = run(explore)
+    train_again(own / "bars-vae")
+    app.run()
+    app.selectbox(key="model").set_value("bars-ae").run()
+    assert "trained again" not in texts(app.markdown)
+    app.selectbox(key="model").set_value("bars-vae").run()
+    assert "trained again" not in texts(app.markdown)
+    assert loss_of(app) == LOSS
+
+
+def test_a_checkpoint_damaged_while_it_is_shown_stays_and_is_told_to_be_broken(own):
+    app = run(explore)
+    (own / "bars-vae" / "config.json").write_text("{")
+    app.run()
+    assert not app.error
+    assert "bars-vae was changed at" in texts(app.markdown)
+    assert "is broken now" in texts(app.markdown)
+    app.button(key="show-new").click().run()
+    assert "no JSON" in texts(app.error)
+
+
+def test_where_the_former_one_is_not_in_memory_the_new_one_is_shown_and_that_is_said(own):
+    weights = own / "bars-vae" / "model.safetensors"
+    whole = weights.read_bytes()
+    with safe_open(weights, "numpy") as file:
+        metadata = file.metadata()
+    tensors = {name: values * np.float32(np.nan) for name, values in load_file(weights).items()}
+    weights.write_bytes(save(tensors, metadata=metadata))
+    app = run(explore)
+    assert "not finite" in texts(app.error)
+    weights.write_bytes(whole)
+    train_again(own / "bars-vae")
+    for _ in range(2):
+        app.run()
+        assert not app.error
+        assert "bars-vae was trained again at" in texts(app.markdown)
+        assert "You see the new one" in texts(app.markdown)
+        assert loss_of(app) == LOSS
+    app.button(key="seen-new").click().run()
+    assert "trained again" not in texts(app.markdown)
+
+
+def open_address(page, model):
+    app = AppTest.from_function(page, default_timeout=SECONDS)
+    app.query_params["model"] = model
+    app.run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("page", [explore, encode, compare])
+def test_the_address_picks_the_model_once(own, page):
+    app = open_address(page, "bars-vae")
+    assert app.selectbox(key="model").value == "bars-vae"
+    assert not app.warning
+    app.selectbox(key="model").set_value("bars-ae").run()
+    app.run()
+    assert app.selectbox(key="model").value == "bars-ae"
+    assert app.query_params["model"] == "bars-vae"  # the address is not the shell's to write
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["no-such-model", "../bars-vae", "![x](http://evil.example/x.png)", "x" * 5000, "☃"],
+    ids=["unknown", "a path", "Markdown", "long", "signs"],
+)
+def test_an_address_that_names_no_model_is_told_until_another_is_picked(own, name):
+    app = open_address(explore, name)
+    app.run()
+    assert app.selectbox(key="model").value == "bars-ae"
+    assert name[:80] in texts(app.warning)
+    assert "You see bars-ae instead" in texts(app.warning)
+    assert len(texts(app.warning)) < 250
+    assert "![x](" not in app.warning[0].value
+    app.selectbox(key="model").set_value("bars-vae").run()
+    assert not app.warning
+    app.selectbox(key="model").set_value("bars-ae").run()
+    assert not app.warning
+
+
+def test_an_address_with_an_empty_name_asks_for_nothing(own):
+    assert not open_address(explore, "").warning
 
 
 def test_models_that_share_no_held_out_images_are_compared_all_the_same(own):

@@ -1,8 +1,8 @@
 /* The socket that tells when checkpoints come, go or change. Nothing is asked for: it only listens,
    and has the page run again when what is there is not what the page last listed. */
 
-const REFUSED = [1008, 4401];    // the page's session has ended: only a new one helps
-const LONGEST_WAIT = 30000;      // ms, between attempts
+const NO_GRANT = 4401;         // the token is none of this server's: it was started anew
+const LONGEST_WAIT = 30000;    // ms, between attempts
 
 class Watch {
   constructor(root) {
@@ -45,7 +45,9 @@ class Watch {
 
   lost(event) {
     this.root.dataset.phase = "lost";
-    if (REFUSED.includes(event.code)) return;
+    // A run gives the page a session of the new server's, and with it a token; should it get lost
+    // because the page itself is not connected yet, the next attempt asks again.
+    if (event.code === NO_GRANT) this.ask("changed", "token");
     this.attempts += 1;
     // Not all pages at once when the server is back.
     const wait = Math.min(LONGEST_WAIT, 500 * 2 ** this.attempts) * (0.75 + 0.5 * Math.random());
