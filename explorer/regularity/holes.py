@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 from explorer.latent.neighbours import nearest
 from explorer.regularity.bootstrap import exceedance_interval, exceedance_threshold
-from explorer.regularity.measure import AS_BUILT, NEAR_NULL, OUR_DEFINITION, SCALE_FAIR, Measure
+from explorer.regularity.measure import (
+    AS_BUILT,
+    HEADLINE,
+    NEAR_NULL,
+    OUR_DEFINITION,
+    SCALE_FAIR,
+    Measure,
+)
 from explorer.regularity.prior import draw_gaussian, fit_gaussian
 
 # The fifth neighbour, not the first: a single stray code does not fill a hole.
@@ -67,6 +74,8 @@ def measure_holes(codes: NDArray[np.float64], *, column: str, seed: int) -> tupl
             "than the prior hides its holes, so read it with the escape rate."
         ),
         source=OUR_DEFINITION,
+        group=HEADLINE,
+        headline=True,
     )
     escape_rate = Measure(
         key="escape_rate",
@@ -90,6 +99,8 @@ def measure_holes(codes: NDArray[np.float64], *, column: str, seed: int) -> tupl
             "never escapes, so read it with the hole rate."
         ),
         source=OUR_DEFINITION,
+        group=HEADLINE,
+        headline=True,
     )
     return hole_rate, escape_rate
 

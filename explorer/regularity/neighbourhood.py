@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from explorer.latent.neighbours import nearest
 from explorer.regularity.bootstrap import share_interval
-from explorer.regularity.measure import HIGHER, NO_PRIOR, Measure
+from explorer.regularity.measure import HEADLINE, HIGHER, NO_PRIOR, Measure
 
 NEIGHBOURS = 10
 
@@ -50,6 +50,8 @@ def measure_knn_accuracy(
             "Euclidean, ties to the class met first; the null is the largest class's share."
         ),
         source="Cover & Hart 1967; leave-one-out among held-out codes is our choice",
+        group=HEADLINE,
+        headline=True,
     )
 
 

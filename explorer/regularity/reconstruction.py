@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.regularity.bootstrap import mean_interval
-from explorer.regularity.measure import LOWER, NO_PRIOR, Measure
+from explorer.regularity.measure import HEADLINE, LOWER, NO_PRIOR, Measure
 
 
 def measure_reconstruction(
@@ -48,6 +48,8 @@ def measure_reconstruction(
             "answers every image with the mean training image."
         ),
         source="Kingma & Welling 2014, arXiv:1312.6114",
+        group=HEADLINE,
+        headline=True,
     )
     low, high = mean_interval(mse, generator)
     squared = Measure(
@@ -71,5 +73,7 @@ def measure_reconstruction(
             "pixels, channels and held-out images; it compares models whose likelihoods differ."
         ),
         source="standard",
+        group=HEADLINE,
+        headline=True,
     )
     return likelihood, squared

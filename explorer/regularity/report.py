@@ -3,9 +3,8 @@
 import json
 import math
 import os
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,16 @@ from explorer.errors import CheckpointError, LatentError
 from explorer.latent.axes import sample_aggregate_posterior
 from explorer.latent.codes import checked_codes
 from explorer.regularity.holes import measure_holes
-from explorer.regularity.measure import AS_BUILT, COLUMNS, DIRECTIONS, SCALE_FAIR, Measure
+from explorer.regularity.measure import AS_BUILT, SCALE_FAIR, Measure
 from explorer.regularity.neighbourhood import measure_knn_accuracy
 from explorer.regularity.prior import measure_prior_match
+from explorer.regularity.reading import (
+    check_examples,
+    check_inputs,
+    check_names,
+    check_whole,
+    read_measure,
+)
 from explorer.regularity.reconstruction import measure_reconstruction
 from explorer.storage import write_file
 
@@ -26,7 +32,11 @@ if TYPE_CHECKING:
     from explorer.models.checkpoint import Encodings
     from explorer.training.evaluation import Reconstructions
 
-FORMAT = 1
+FORMAT = 2
+_ENTRIES = {
+    1: {"format", "n", "seed", "measures"},
+    2: {"format", "n", "seed", "inputs", "measures", "examples"},
+}
 # More images narrow the intervals by little, and the neighbours' time grows with their square.
 MOST_IMAGES = 10_000
 # Below it a 95th percentile is beyond the largest value.
@@ -80,11 +90,22 @@ class RegularityReport:
         measures: in the order in which they are to be shown; key and column together are unique.
         n: images measured.
         seed: of every draw.
+        examples: what leads to the pictures behind a measure, by its key: rows of the data set,
+            codes, distances. Empty in reports that were measured without images.
+        inputs: what the report was made from, in words and hashes; a report of other inputs is
+            another one. Empty where nobody asked.
     """
 
     measures: tuple[Measure, ...]
     n: int
     seed: int
+    examples: dict[str, list[Any]] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    def measure(self, key: str, column: str) -> Measure | None:
+        """The measure of a key and a column, or None where it was not measured."""
+        same = (one for one in self.measures if (one.key, one.column) == (key, column))
+        return next(same, None)
 
     def to_json(self) -> str:
         """The report as JSON text, which `from_json` reads back as it was."""
@@ -92,13 +113,25 @@ class RegularityReport:
             "format": FORMAT,
             "n": self.n,
             "seed": self.seed,
+            "inputs": self.inputs,
             "measures": [asdict(measure) for measure in self.measures],
+            "examples": {},
         }
-        return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        text = _json(content, indent=2)
+        # One example a line: with one number a line, codes of 512 axes would be all of the file.
+        examples = ",\n".join(
+            f"    {_json(key)}: [\n"
+            + ",\n".join(f"      {_json(entry)}" for entry in entries)
+            + "\n    ]"
+            for key, entries in self.examples.items()
+        )
+        if examples:
+            text = text.removesuffix("{}\n}") + "{\n" + examples + "\n  }\n}"
+        return text + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "RegularityReport":
-        """The report that `to_json` wrote; the text may come from anyone.
+        """The report that `to_json` wrote, of this format or of format 1; it may come from anyone.
 
         Raises:
             CheckpointError: no JSON, another format, an entry missing, unexpected, of the wrong
@@ -108,24 +141,32 @@ class RegularityReport:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise CheckpointError(f"The regularity report is not JSON: {error}.") from error
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        # A list cannot be looked up, and True is 1 to a dict.
+        if type(found) is not int or found not in _ENTRIES:
             raise CheckpointError(
-                f"The regularity report must be of format {FORMAT}; this one is {found!r}."
+                f"The regularity report must be of format 1 or {FORMAT}; this one is {found!r:.80}."
             )
-        _check_names("The regularity report", content, {"format", "n", "seed", "measures"})
+        what = "The regularity report"
+        check_names(what, content, _ENTRIES[found])
         if not isinstance(content["measures"], list):
             raise CheckpointError("The regularity report's 'measures' must be a list.")
-        measures = tuple(_read_measure(entry) for entry in content["measures"])
+        measures = tuple(read_measure(entry, found) for entry in content["measures"])
         seen = [(measure.key, measure.column) for measure in measures]
         for key, column in seen:
             if seen.count((key, column)) > 1:
                 raise CheckpointError(f"The regularity report gives {key!r} {column!r} twice.")
         return cls(
             measures,
-            _whole("The regularity report", "n", content["n"]),
-            _whole("The regularity report", "seed", content["seed"]),
+            check_whole(what, "n", content["n"]),
+            check_whole(what, "seed", content["seed"]),
+            check_examples(content.get("examples", {})),
+            check_inputs(content.get("inputs", {})),
         )
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
 
 
 def save_report(path: str | os.PathLike[str], report: RegularityReport) -> None:
@@ -261,53 +302,3 @@ def _sub_sampled(data: HeldOut, seed: int) -> HeldOut:
         reconstruction_nll=data.reconstruction_nll[kept],
         reconstruction_mse=data.reconstruction_mse[kept],
     )
-
-
-def _read_measure(entry: object) -> Measure:
-    if not isinstance(entry, dict):
-        raise CheckpointError(f"A measure of the regularity report is {entry!r:.80}, no object.")
-    what = f"The measure {entry.get('key')!r:.80}"
-    _check_names(what, entry, {field.name for field in fields(Measure)})
-    values: dict[str, Any] = {}
-    for field in fields(Measure):
-        value = entry[field.name]
-        if field.type is str:
-            if not isinstance(value, str):
-                raise CheckpointError(f"{what}: {field.name!r} must be text; it is {value!r:.80}.")
-            if value != value.encode("utf-8", "replace").decode():
-                raise CheckpointError(f"{what}: {field.name!r} is {value!r:.80}, which is no text.")
-            values[field.name] = value
-        elif field.type is int:
-            values[field.name] = _whole(what, field.name, value)
-        else:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise CheckpointError(
-                    f"{what}: {field.name!r} must be a number; it is {value!r:.80}."
-                )
-            # JSON as Python reads it knows NaN, infinity and whole numbers beyond any float.
-            if not abs(value) <= sys.float_info.max:
-                raise CheckpointError(f"{what}: {field.name!r} is {value!r:.80}, not finite.")
-            values[field.name] = float(value)
-    measure = Measure(**values)
-    for name, allowed in (("column", COLUMNS), ("better", DIRECTIONS)):
-        if values[name] not in allowed:
-            raise CheckpointError(f"{what}: {name!r} is {values[name]!r:.80}, none of {allowed}.")
-    if not measure.low <= measure.value <= measure.high:
-        raise CheckpointError(
-            f"{what}: its value {measure.value} lies outside its interval {measure.low} to "
-            f"{measure.high}."
-        )
-    return measure
-
-
-def _check_names(what: str, entry: dict[str, Any], expected: set[str]) -> None:
-    if missing := sorted(expected - set(entry)):
-        raise CheckpointError(f"{what} lacks {', '.join(map(repr, missing))}.")
-    if foreign := sorted(set(entry) - expected):
-        raise CheckpointError(f"{what} holds {foreign[0]!r:.80}, which is not part of it.")
-
-
-def _whole(what: str, name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
-        raise CheckpointError(f"{what}: {name!r} must be a whole number; it is {value!r:.80}.")
-    return value

@@ -28,7 +28,12 @@ def show_measures(pair: list[Listing], names: list[str], column: str) -> None:
             return
         reports.append(report)
     found = [
-        {m.key: m for m in report.measures if m.column in (column, NO_PRIOR)} for report in reports
+        {
+            m.key: m
+            for m in report.measures
+            if m.headline and m.column in (column, NO_PRIOR) and _is_drawn(m)
+        }
+        for report in reports
     ]
     keys = [key for key in found[0] if key in found[1]]
     for key in keys:
@@ -77,11 +82,20 @@ def show_measure(measures: list[Measure], names: list[str]) -> None:
     with picture:
         st.plotly_chart(
             plot_interval(
-                [(one.value, one.low, one.high) for one in measures],
+                [(one.value, *_interval(one)) for one in measures],
                 names,
-                null=first.null,
+                null=first.value if first.null is None else first.null,
                 unit=first.unit,
             ),
             key=f"measure-{first.key}",
             config={"displayModeBar": False, "staticPlot": False},
         )
+
+
+def _is_drawn(measure: Measure) -> bool:
+    return None not in (measure.low, measure.high, measure.null)
+
+
+def _interval(measure: Measure) -> tuple[float, float]:
+    low, high = measure.low, measure.high
+    return (measure.value if low is None else low), (measure.value if high is None else high)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,6 +144,48 @@ def test_round_trip(tmp_path, measured):
     assert [file.name for file in tmp_path.iterdir()] == ["regularity.json"]
 
 
+def test_round_trip_with_examples_and_gaps(measured):
+    rich = replace(
+        measured,
+        measures=(
+            *measured.measures,
+            replace(
+                measured.measures[0],
+                key="rare",
+                low=None,
+                high=None,
+                null=None,
+                note="Only one was measured.",
+            ),
+        ),
+        examples={"hole_rate": [{"z": [0.25, -1.0], "row": 3, "near": None}], "none": [], "s": [1]},
+        inputs={"model": "abc"},
+    )
+    text = rich.to_json()
+    assert RegularityReport.from_json(text) == rich
+    assert '{"z": [0.25, -1.0], "row": 3, "near": null}' in text
+    assert rich.measure("rare", "").null is None
+    assert rich.measure("rare", "as built") is None
+
+
+def test_a_report_of_format_1_is_one_of_headline_measures(measured):
+    content = json.loads(measured.to_json())
+    del content["examples"], content["inputs"]
+    content["format"] = 1
+    for measure in content["measures"]:
+        del measure["group"], measure["headline"], measure["note"]
+    assert RegularityReport.from_json(json.dumps(content)) == measured
+
+
+SHIPPED = Path(__file__).resolve().parents[3] / "pretrained"
+
+
+@pytest.mark.parametrize("folder", sorted(SHIPPED.iterdir()), ids=lambda folder: folder.name)
+def test_the_shipped_reports_are_read(folder):
+    report = load_report(folder / "regularity.json")
+    assert {"reconstruction_nll", "hole_rate"} <= {one.key for one in report.measures}
+
+
 def damaged(measured, **changes):
     content = json.loads(measured.to_json())
     for name, value in changes.items():
@@ -157,8 +200,11 @@ def damaged(measured, **changes):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 2}, "format 1; this one is 2"),
-        ({"format": KeyError}, "format 1; this one is None"),
+        ({"format": 3}, "format 1 or 2; this one is 3"),
+        ({"format": True}, "format 1 or 2; this one is True"),
+        ({"format": [1]}, r"format 1 or 2; this one is \[1\]"),
+        ({"format": KeyError}, "format 1 or 2; this one is None"),
+        ({"format": 1}, "holds 'examples', which is not part"),
         ({"n": KeyError}, "lacks 'n'"),
         ({"n": 1.5}, "'n' must be a whole number"),
         ({"seed": -1}, "'seed' must be a whole number"),
@@ -176,6 +222,20 @@ def damaged(measured, **changes):
         ({"student": 4}, "'student' must be text"),
         ({"column": "cooked"}, "'column' is 'cooked', none of"),
         ({"better": "louder"}, "'better' is 'louder', none of"),
+        ({"group": "others"}, "'group' is 'others', none of"),
+        ({"headline": 1}, "'headline' must be true or false; it is 1"),
+        ({"low": None}, "its interval has one end"),
+        ({"null": None}, "a value is missing, and 'note' does not say why"),
+        ({"value": None}, "'value' must be a number; it is None"),
+        ({"examples": []}, "'examples' must be an object"),
+        ({"examples": {"hole_rate": 4}}, "examples of 'hole_rate' must be a list"),
+        ({"examples": {"a": [[[[[[1]]]]]]}}, "examples of 'a' are nested deeper than 4"),
+        ({"examples": {"a": [float("nan")]}}, "examples of 'a' hold nan, which is not finite"),
+        ({"examples": {"a": [2**60]}}, "examples of 'a' hold 1152921504606846976"),
+        ({"examples": {"a": [0] * 2001}}, "hold 2,001 entries; 2,000 are allowed"),
+        ({"examples": {"a": ["a" * 2001]}}, "hold a text of 2,001 characters"),
+        ({"inputs": 4}, "'inputs' must be an object"),
+        ({"inputs": {"model": 4}}, "'model' must be text; it is 4"),
         ({"key": "reconstruction_mse"}, "'reconstruction_mse' '' twice"),
     ],
 )
