@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import CheckpointError
-from explorer.latent.axes import kl_per_axis
+from explorer.latent.axes import kl_per_axis, sample_aggregate_posterior
 from explorer.latent.density import LocalDensity
 from explorer.latent.neighbours import nearest
 from explorer.latent.prior import radius_quantile
@@ -167,8 +167,14 @@ class OpenedModel:
 
     @once
     def density(self) -> LocalDensity:
-        """How densely codes lie around a code."""
-        return LocalDensity(self.encodings.mean)
+        """How densely the images' codes lie around a code.
+
+        Samples of the aggregate posterior, not the means: on an axis that a VAE does not use all
+        means are 0, and every draw from the prior would lie in a hole. So a hole here is a hole of
+        the hole rate (regularity/holes.py).
+        """
+        encodings = self.encodings
+        return LocalDensity(sample_aggregate_posterior(encodings.mean, encodings.log_var, seed=0))
 
     def cycle(self, latents: NDArray[np.float32]) -> list[Cycle]:
         """Codes decoded and encoded again: (Q, D) -> Q of them."""

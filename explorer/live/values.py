@@ -63,7 +63,7 @@ def find_values(model: "OpenedModel", what: str) -> Values:
     """
     mean, log_var = model.encodings.mean, model.encodings.log_var
     if what == DENSITY:
-        density = model.density.of_codes()
+        density = _density_of_means(model)
         if not np.isfinite(density).all():
             raise LatentError(
                 f"{len(mean)} codes are too few for a density; at least 6 have fifth neighbours."
@@ -104,6 +104,17 @@ def _images(model: "OpenedModel") -> ImageSet:
             "back where they were."
         )
     return images
+
+
+def _density_of_means(model: "OpenedModel") -> NDArray[np.float32]:
+    mean = model.encodings.mean
+    if model.encodings.log_var is None:
+        return model.density.of_codes()
+    found = [
+        model.density.percentile(mean[start : start + _MANY])
+        for start in range(0, len(mean), _MANY)
+    ]
+    return np.concatenate(found).astype(np.float32)
 
 
 def _reconstruction_nll(model: "OpenedModel") -> NDArray[np.float32]:

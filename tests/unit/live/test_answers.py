@@ -23,8 +23,9 @@ from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.live.route import PREFIX
 from explorer.live.sheets import shrink
-from explorer.models.checkpoint import AXES, ENCODINGS, PROJECTION
+from explorer.models.checkpoint import AXES, ENCODINGS, PROJECTION, REPORT
 from explorer.models.library import SHIPPED, list_checkpoints
+from explorer.regularity.report import load_report
 from explorer.storage import save_arrays
 from tests.unit.live.serving import fetch, floats, read_framed, refused, serve
 
@@ -246,7 +247,20 @@ def test_kl_and_density_are_values(asker, model):
     np.testing.assert_allclose(np.frombuffer(rest, "<f4"), kl, rtol=1e-4)
     header, rest = asker.framed("/values/{}/density")
     assert header["unit"] == "%"
-    np.testing.assert_array_equal(np.frombuffer(rest, "<f4"), model.density.of_codes())
+    percentiles = model.density.percentile(mean).astype(np.float32)
+    np.testing.assert_array_equal(np.frombuffer(rest, "<f4"), percentiles)
+
+
+def test_a_vaes_holes_are_those_of_the_aggregate_posterior():
+    model = OpenedModel(SHIPPED / "mnist-vae-16")
+    draws = np.random.default_rng(0).standard_normal((2000, 16)).astype(np.float32)
+    share = model.density.is_hole(draws).mean()
+    report = load_report(SHIPPED / "mnist-vae-16" / REPORT)
+    hole_rate = next(
+        one for one in report.measures if (one.key, one.column) == ("hole_rate", "as built")
+    )
+    # 4,096 codes stand for 10,000 here, so that the fifth neighbour is farther off for all alike.
+    assert abs(share - hole_rate.value) < 0.05
 
 
 def test_reconstruction_is_a_value_where_the_images_are_at_hand(digits):
