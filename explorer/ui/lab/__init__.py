@@ -11,10 +11,13 @@ from typing import Any
 
 import streamlit as st
 
-SCRIPTS = ("link.js", "points.js", "map.js", "colours.js", "sliders.js", "panels.js", "lab.js")
+SCRIPTS = (
+    "link.js", "pixels.js", "points.js", "map.js", "colours.js", "sliders.js", "panels.js", "lab.js",
+)  # fmt: skip
 
 
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """The text of one of this folder's files."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
@@ -22,10 +25,10 @@ def _source(name: str) -> str:
 # Not isolated: a shadow root breaks Plotly's mode bar.
 _component = st.components.v2.component(
     "latent_explorer.lab",
-    html=_source("lab.html"),
-    css=_source("lab.css"),
+    html=source("lab.html"),
+    css=source("lab.css"),
     # One module: a component takes a single text.
-    js="\n".join(map(_source, SCRIPTS)),
+    js="\n".join(map(source, SCRIPTS)),
     isolate_styles=False,
 )
 
