@@ -12,7 +12,8 @@ from typing import Any
 import streamlit as st
 
 SCRIPTS = (
-    "link.js", "pixels.js", "points.js", "map.js", "colours.js", "sliders.js", "panels.js", "lab.js",
+    "link.js", "pixels.js", "points.js", "map.js", "colours.js",
+    "sliders.js", "panels.js", "lab.js",
 )  # fmt: skip
 
 
