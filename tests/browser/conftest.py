@@ -1,6 +1,8 @@
 """A real Chromium against the app as a user starts it."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +12,14 @@ import pytest
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from explorer.images.dataset import ImageSet
+from explorer.images.generated import load_generated
+from explorer.images.sprites import SPRITES
+from explorer.models.checkpoint import CONFIG, ENCODINGS, PROJECTION
+from explorer.models.library import SHIPPED
 from tests.browser.chromium import launch_options
 from tests.browser.server import ROOT, StreamlitServer
+from tests.conftest import train_checkpoint
 
 HERE = Path(__file__).parent
 OUTPUT = HERE / "output"
@@ -48,35 +56,106 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory):
-    """A folder with one more checkpoint, of colour images that are not square."""
+def data_folder(tmp_path_factory):
+    """Where the app under test looks for images: a thousand sprites are there, and no MNIST."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory, data_folder):
+    """A folder with more checkpoints, each of which can do what no shipped one can.
+
+    colour: of colour images that are not square. many: of 200 classes. sprites: of images whose
+    factors are known and which are at hand. crowd: 30,000 points. own: to be written to. same,
+    few: equal codes, and three codes, of which no map can be fitted.
+    """
     folder = tmp_path_factory.mktemp("checkpoints")
+    trained = folder / "trained"
+    train_colour(folder / "pictures", trained)
+    train_checkpoint(trained / "many", many_classes(), "vae")
+    sprites = load_generated(SPRITES, 1000, data_folder / SPRITES.name)
+    train_checkpoint(trained / "sprites", sprites, "vae")
+    rng = np.random.default_rng(0)
+    shutil.copytree(SHIPPED / "digits-vae-8", trained / "own")
+    tile = np.tile(np.arange(10_000), 3)
+    noise = rng.normal(0, 0.2, (len(tile), 2)).astype(np.float32)
+    copy_with_codes("mnist-vae-2", trained / "crowd", tile, lambda codes: codes + noise)
+    copy_with_codes("digits-vae-8", trained / "same", np.arange(359), np.zeros_like)
+    copy_with_codes("digits-vae-8", trained / "few", np.arange(3), np.asarray)
+    return trained
+
+
+def train_colour(pictures, trained):
+    """A small convolutional model of 24 x 16 colour pictures, by the command line."""
     rng = np.random.default_rng(0)
     for name in ("calm", "wild"):
-        (folder / "pictures" / name).mkdir(parents=True)
+        (pictures / name).mkdir(parents=True)
         for number in range(200):
             pixels = rng.integers(0, 256, (1 + 3 * (name == "wild"), 2, 3), np.uint8)
             image = Image.fromarray(pixels).resize((16, 24), Image.Resampling.NEAREST)
-            image.save(folder / "pictures" / name / f"{number}.png")
-    trained = folder / "trained"
+            image.save(pictures / name / f"{number}.png")
     subprocess.run(
         [
-            *(sys.executable, str(ROOT / "train_vae.py"), "--data", str(folder / "pictures")),
-            *("--size", "24x16", "--architecture", "conv", "--width", "8", "--latent-dim", "3"),
+            *(sys.executable, str(ROOT / "train_vae.py"), "--data", str(pictures)),
+            *("--size", "24x16", "--architecture", "conv", "--width", "8", "--latent-dim", "2"),
             *("--epochs", "8", "--batch-size", "32", "--threads", "1"),
             *("--name", "colour", "--out", str(trained)),
         ],
         check=True,
     )
-    return trained
+
+
+def many_classes(count=200, each=4):
+    """Noise of 200 classes, of which as many are held out."""
+    rng = np.random.default_rng(0)
+    labels = np.tile(np.arange(count), each)
+    return ImageSet(
+        name="noise",
+        images=rng.integers(0, 256, (len(labels), 1, 8, 8), np.uint8),
+        labels=labels.astype(np.int64),
+        classes=tuple(f"kind {number}" for number in range(count)),
+        train_index=np.arange(2 * count, len(labels)),
+        held_out_index=np.arange(2 * count),
+        credit="",
+        licence="",
+    )
+
+
+def copy_with_codes(name, target, rows, change):
+    """Copy a shipped checkpoint, with these of its codes, changed.
+
+    Args:
+        name: the shipped one.
+        target: the new folder.
+        rows: of the codes that the copy has.
+        change: gives the copy's codes, (N, D), for the original's.
+    """
+    shutil.copytree(SHIPPED / name, target)
+    for file in target.glob("regularity.json"):
+        file.unlink()
+    config = json.loads((target / CONFIG).read_text())
+    (target / CONFIG).write_text(json.dumps(config | {"name": target.name}))
+    with np.load(target / ENCODINGS) as stored:
+        arrays = {key: values[rows] for key, values in stored.items()}
+    arrays["mean"] = change(arrays["mean"])
+    np.savez(target / ENCODINGS, **arrays)
+    with np.load(target / PROJECTION) as stored:
+        places = dict(stored)
+    for key, values in places.items():
+        if key.startswith("coordinates"):
+            places[key] = values[rows]
+    if config["network"]["latent_dim"] == 2:
+        places["coordinates"] = arrays["mean"]
+    np.savez(target / PROJECTION, **places)
 
 
 @pytest.fixture(scope="session")
-def environment(checkpoints, tmp_path_factory):
-    """Variables of the app under test: its checkpoints, and a data folder that holds nothing."""
+def environment(checkpoints, data_folder, tmp_path_factory):
+    """Variables of the app under test: its checkpoints, its data, its fitted maps."""
     return {
         "EXPLORER_CHECKPOINTS": str(checkpoints),
-        "EXPLORER_DATA": str(tmp_path_factory.mktemp("data")),
+        "EXPLORER_DATA": str(data_folder),
+        "EXPLORER_CACHE": str(tmp_path_factory.mktemp("cache")),
     }
 
 

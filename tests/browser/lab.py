@@ -1,10 +1,16 @@
 """What a test reads from the Explore page and does to it; every wait is for the app's own state."""
 
 import base64
+import io
+import json
 import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 PATIENCE = 60_000  # ms: a busy machine is slow, and no test measures time
@@ -19,14 +25,15 @@ DRAWN = """() => !document.querySelector('[data-testid=stSkeleton], [data-testid
   && [...document.images].every((image) => image.complete)
   && document.fonts.status === 'loaded'"""
 
-# The map is that of the model, and the picture the answer to the last code asked for.
+# The map is that of the model, nothing glides or waits to settle, and the picture is the answer to
+# the last code asked for.
 READY = """(name) => {
   const root = document.querySelector('.lab');
   if (!root || !root.lab || root.dataset.phase !== 'live') return false;
   const { map, model } = root.dataset;
   if (map !== model || (name && model !== name)) return false;
-  const { link, frames } = root.lab;
-  return frames > 0 && !link.wanted && !link.inFlight.length;
+  const { link, frames, gliding, settleTimer, settleWhenQuiet, awaitSpot } = root.lab;
+  return frames > 0 && link.quiet && !gliding && !settleTimer && !settleWhenQuiet && !awaitSpot;
 }"""
 
 
@@ -54,12 +61,18 @@ def wait_for_lab(page: Page, model: str | None = None) -> None:
     page.wait_for_function(READY, arg=model, timeout=PATIENCE)
 
 
-def open_lab(page: Page, url: str, model: str | None = None) -> None:
-    """Open the app and, if one is named, pick a model."""
-    page.goto(url)
-    wait_for_lab(page)
-    if model is not None:
-        pick_model(page, model)
+def open_lab(page: Page, url: str, model: str | None = None, **address: str) -> None:
+    """Open the app, at a model's own address if one is named.
+
+    Args:
+        page: the browser's page.
+        url: of the server.
+        model: the checkpoint; by default the one that the app opens with.
+        address: more of what the address asks for.
+    """
+    asked = ({} if model is None else {"model": model}) | address
+    page.goto(f"{url}/?{urlencode(asked, safe=',:')}" if asked else url)
+    wait_for_lab(page, model)
 
 
 def pick_model(page: Page, name: str) -> None:
@@ -97,17 +110,26 @@ def latents(page: Page) -> NDArray[np.float32]:
     )
 
 
+def pixels_of(page: Page, selector: str) -> NDArray[np.uint8]:
+    """The pixels of a canvas, (H, W, 4)."""
+    height, width, text = page.evaluate(
+        """(selector) => {
+          const canvas = document.querySelector(selector);
+          const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+          let text = '';
+          for (let at = 0; at < data.length; at += 8192) {
+            text += String.fromCharCode(...data.subarray(at, at + 8192));
+          }
+          return [canvas.height, canvas.width, btoa(text)];
+        }""",
+        selector,
+    )
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
+
+
 def picture(page: Page) -> NDArray[np.uint8]:
     """The pixels of the decoded picture's canvas, (H, W, 4)."""
-    found = page.evaluate(
-        """() => {
-          const canvas = document.querySelector('.lab-picture');
-          const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-          return [canvas.height, canvas.width, btoa(String.fromCharCode(...data))];
-        }"""
-    )
-    height, width, text = found
-    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
+    return pixels_of(page, ".lab-picture")
 
 
 def wait_for_other_picture(page: Page, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -116,7 +138,11 @@ def wait_for_other_picture(page: Page, before: NDArray[np.uint8]) -> NDArray[np.
         """(before) => {
           const canvas = document.querySelector('.lab-picture');
           const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-          return btoa(String.fromCharCode(...data)) !== before;
+          let text = '';
+          for (let at = 0; at < data.length; at += 8192) {
+            text += String.fromCharCode(...data.subarray(at, at + 8192));
+          }
+          return btoa(text) !== before;
         }""",
         arg=base64.b64encode(before.tobytes()).decode(),
         timeout=PATIENCE,
@@ -172,3 +198,134 @@ def expect_no_overflow(page: Page) -> None:
 def expect_status(page: Page, pattern: str) -> None:
     """Until the lab's status line says this."""
     expect(page.locator(".lab-status")).to_have_text(re.compile(pattern), timeout=PATIENCE)
+
+
+def lab(page: Page, expression: str, arg: Any = None) -> Any:
+    """The value of a JavaScript expression over `lab` and `map`, given `arg`."""
+    return page.evaluate(_over_lab(f"return ({expression});"), arg)
+
+
+def wait_for(page: Page, expression: str, arg: Any = None) -> None:
+    """Until a JavaScript expression over `lab` and `map`, given `arg`, holds."""
+    page.wait_for_function(_over_lab(f"return ({expression});"), arg=arg, timeout=PATIENCE)
+
+
+def _over_lab(body: str) -> str:
+    return (
+        "(arg) => { const root = document.querySelector('.lab'), lab = root.lab, { map } = lab;"
+        f" {body} }}"
+    )
+
+
+def record(page: Page, expression: str) -> None:
+    """Keep from now on what an expression over `lab` and `map` is in each frame on the screen."""
+    page.evaluate(
+        _over_lab(
+            "const seen = window.seenByTest = []; const look = () => {"
+            f" const now = JSON.stringify({expression});"
+            " if (window.seenByTest !== seen) return;"
+            " if (now !== seen.at(-1)) seen.push(now); requestAnimationFrame(look); }; look();"
+        )
+    )
+
+
+def recorded(page: Page) -> list[Any]:
+    """What was kept, without repetitions in a row; nothing is kept any more."""
+    seen = page.evaluate(
+        "() => { const seen = window.seenByTest; window.seenByTest = null; return seen; }"
+    )
+    return [json.loads(one) for one in seen]
+
+
+LONELIEST = """(() => {
+  const { points } = map, box = map.box.getBoundingClientRect();
+  const spots = Array.from({ length: points.count }, (_, row) => map.pixel(map.placeOf(row)));
+  const pin = map.place ? map.pixel(map.place) : { x: -1e3, y: -1e3 };
+  let best = null, most = -1;
+  for (let row = 0; row < points.count; row += Math.ceil(points.count / 400)) {
+    const { x, y, inside } = spots[row];
+    if (!inside || x < 60 || y < 60 || x > box.width - 60 || y > box.height - 60) continue;
+    if (Math.hypot(x - pin.x, y - pin.y) < 30) continue;
+    let room = Infinity;
+    spots.forEach((spot, other) => {
+      if (other !== row) room = Math.min(room, Math.hypot(spot.x - x, spot.y - y));
+    });
+    if (room > most) { most = room; best = row; }
+  }
+  return { row: best, x: box.left + spots[best].x, y: box.top + spots[best].y };
+})()"""
+
+EMPTY = """(() => {
+  const { points } = map, box = map.box.getBoundingClientRect(), found = [];
+  const spots = Array.from({ length: points.count }, (_, row) => map.pixel(map.placeOf(row)));
+  const pin = map.place ? map.pixel(map.place) : { x: -1e3, y: -1e3 };
+  for (let y = 64; y < box.height - 64; y += 16) {
+    for (let x = 64; x < box.width - 64; x += 16) {
+      if (Math.hypot(x - pin.x, y - pin.y) < 40) continue;
+      let room = Infinity;
+      for (const spot of spots) room = Math.min(room, Math.hypot(spot.x - x, spot.y - y));
+      const at = [Math.round(box.left + x), Math.round(box.top + y)];
+      if (room > 14 && room < 90) found.push({ x: at[0], y: at[1], place: map.spotAt(...at) });
+    }
+  }
+  return Array.from({ length: arg }, (_, at) => found[Math.floor((at * found.length) / arg)]);
+})()"""
+
+
+def lonely_point(page: Page) -> dict[str, Any]:
+    """The point of the flat map with most room around it: its row, and where on the page it is."""
+    found: dict[str, Any] = lab(page, LONELIEST)
+    return found
+
+
+def empty_spots(page: Page, count: int) -> list[dict[str, Any]]:
+    """Spots of the flat map without a point nearby: x and y on the page, and place on the map."""
+    found: list[dict[str, Any]] = lab(page, EMPTY, count)
+    return found
+
+
+def marker_point(page: Page) -> tuple[float, float]:
+    """Where on the page the middle of the pinned code's marker is."""
+    x, y = lab(
+        page,
+        "(() => { const box = map.box.getBoundingClientRect(), spot = map.pixel(map.place);"
+        " return [box.left + spot.x, box.top + spot.y]; })()",
+    )
+    return x, y
+
+
+def hover(page: Page, x: float, y: float) -> None:
+    """Move the mouse there, and wait until the map's answers have come."""
+    page.mouse.move(x, y)
+    wait_for(page, "lab.link.quiet")
+
+
+def screenshot(page: Page, selector: str) -> NDArray[np.uint8]:
+    """What an element looks like on the screen, (H, W, 3)."""
+    shot = page.locator(selector).screenshot(animations="allow")
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
+
+
+def click_through(page: Page, run: int) -> None:
+    """Until the page has followed one settled change after the run of this number."""
+    wait_for_run(page, run + 1)
+    assert run_number(page) == run + 1
+
+
+def assert_decoded(shown: NDArray[np.uint8], folder: Path, code: NDArray[np.float32]) -> None:
+    """Pixels of a canvas, (H, W, 4), are what torch decodes from a code (D,)."""
+    from explorer.models.codec import Codec  # not at the top: screenshots need no torch
+
+    decoded = Codec.from_folder(folder).decode_pixels(code[None])[0]
+    assert shown.shape == (*decoded.shape[:2], 4)
+    assert (shown[..., 3] == 255).all()
+    # Between two batch sizes torch may round a value differently, which moves it by one grey.
+    difference = np.abs(shown[..., :3].astype(int) - decoded.astype(int))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.01
+
+
+def assert_picture_is_decoded(page: Page, folder: Path) -> None:
+    """The pinned picture is what torch decodes from the code of the sliders."""
+    wait_for_lab(page)
+    assert_decoded(picture(page), folder, latents(page))

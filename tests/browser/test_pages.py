@@ -147,8 +147,8 @@ def test_a_map_that_does_not_come_leaves_no_old_points_to_click(page, app_server
     page.get_by_role("combobox").first.click()
     page.get_by_role("option", name=re.compile("^mnist-ae-16 ·")).click()
     expect(page.locator(".lab-map-note")).to_contain_text("could not be drawn", timeout=PATIENCE)
-    expect_status(page, "Move a slider")
-    box = page.locator(".lab-plot").bounding_box()
+    expect_status(page, "^Live")
+    box = page.locator(".lab-map").bounding_box()
     for across in (0.4, 0.5, 0.6):
         page.mouse.click(box["x"] + across * box["width"], box["y"] + 0.5 * box["height"])
     assert latents(page).shape == (16,)
