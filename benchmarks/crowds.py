@@ -1,10 +1,10 @@
-"""Checkpoints of as many encodings as a benchmark needs, drawn from the posteriors of a shipped one.
+"""Checkpoints of as many encodings as a benchmark needs, out of a shipped one's posteriors.
 
 A code of the crowd is mean + eps * exp(log_var / 2) of a held-out image, with eps from N(0, I) of a
 fixed seed: what the encoder itself holds to be likely. Posteriors, labels and indices come along.
-Each code is placed on the shipped map by `explorer.latent.placement`; codes that share their nearest
-neighbours share their place too, so where places coincide all are moved by about the distance
-between neighbours on the shipped map. There is no map in three dimensions.
+Each code is placed on the shipped map by `explorer.latent.placement`; codes that share their
+nearest neighbours share their place too, so where places coincide all are moved by about the
+distance between neighbours on the shipped map. There is no map in three dimensions.
 
 A crowd is kept in benchmarks/results/crowds/ and made again when the checkpoint is newer.
 
@@ -74,9 +74,7 @@ def _fill(new: Path, folder: Path, count: int) -> None:
         places = places + rng.standard_normal(places.shape, np.float32) * scale
     save_projection(
         new / PROJECTION,
-        Projection(
-            places.astype(np.float32), None, projection.method, projection.parameters, SEED
-        ),
+        Projection(places.astype(np.float32), None, projection.method, projection.parameters, SEED),
     )
     for file in folder.iterdir():
         if file.is_file() and file.name not in LEFT_OUT:

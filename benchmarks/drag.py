@@ -1,8 +1,8 @@
 """A slider drag in real Chromium: distinct decoded images per second, and pointer-to-pixels.
 
-The most informative axis of a model is dragged to and fro for four seconds by real mouse events,
-120 a second, in the app and, taking turns with it, in the plain Streamlit app that one would write
-without it: `st.slider` and `st.image` around the same decoder.
+The most informative axis of each model is dragged to and fro over the slider's whole length for
+four seconds by real mouse events, 120 a second, in the app and, taking turns with it, in the plain
+Streamlit app that one would write without it: `st.slider` and `st.image` around the same decoder.
 
 Distinct images per second: in every animation frame of the page the picture's pixels are read, and
 a frame counts if they differ from those of the frame before. Only frames between the press and the
@@ -17,6 +17,7 @@ the frame is drawn, so the screen itself is up to one frame later, for both alik
 gets the benefit of the doubt: each picture that it paints answers all events before it.
 
     python -m benchmarks.drag
+    python -m benchmarks.drag --model pretrained/mnist-vae-16
 """
 
 import argparse
@@ -25,7 +26,6 @@ import base64
 import math
 import statistics
 import tempfile
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,25 +33,38 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, Page
 
+from benchmarks.pages import (
+    IDLE,
+    PATIENCE,
+    WINDOW,
+    box_of,
+    chromium,
+    open_lab,
+    play,
+    release_lab,
+    release_plain,
+    run_number,
+    verdicts,
+)
 from benchmarks.plain import write_app
 from benchmarks.result import print_table, save_result
 from explorer.latent.axes import summarise_axes
 from explorer.models.checkpoint import load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.models.library import SHIPPED
-from tests.browser.chromium import launch_options
 from tests.browser.server import StreamlitServer
 
 RATE = 120  # mouse events a second
 SWEEP_SECONDS = 1.7  # there and back; no drag ends where one began, or nothing would have changed
 WARM_UP_SECONDS = 1.0
 THUMB = 16  # px
-WINDOW: ViewportSize = {"width": 1440, "height": 900}
-PATIENCE = 60_000  # ms
-
-Settle = Callable[[], Awaitable[None]]
+OVERSHOOT = 1.5  # the slider's length in ranges that hold 99 % of the codes
+MODELS = (SHIPPED / "mnist-vae-16", SHIPPED / "faces-vae-16")
+LEAST_IMAGES, MOST_P95 = 40.0, 40.0  # a second; ms
+PLAIN_PICTURE = "[data-testid=stImage] img"
+PLAIN_SLIDER = "[data-testid=stSlider] [role=group]"
 
 PLAIN_APP = """
 from pathlib import Path
@@ -100,15 +113,6 @@ RECORD = """([picture, axis]) => {
   window.addEventListener('pointerup', (event) => { record.released = event.timeStamp; }, true);
 }"""
 
-LAB_READY = """() => {
-  const root = document.querySelector('.lab');
-  if (!root?.lab || root.dataset.phase !== 'live') return false;
-  if (root.dataset.map !== root.dataset.model) return false;
-  const { link, frames } = root.lab;
-  return frames > 0 && !link.wanted && !link.inFlight.length;
-}"""
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-
 
 @dataclass(frozen=True)
 class Drag:
@@ -134,7 +138,7 @@ class Drag:
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """The slider that is dragged: of which model, and along which axis."""
+    """The slider that is dragged: of which model, along which axis, and from where to where."""
 
     folder: Path
     index: int
@@ -142,49 +146,55 @@ class Axis:
     low: float
     high: float
 
+    @property
+    def plain_app(self) -> str:
+        """The script that one would write without the app."""
+        return PLAIN_APP.format(
+            folder=str(self.folder),
+            typical=self.typical.tolist(),
+            axis=self.index,
+            number=self.index + 1,
+            low=self.low,
+            high=self.high,
+            step=(self.high - self.low) / 1000,
+        )
+
 
 def most_informative_axis(folder: Path) -> Axis:
     """The first slider that the app shows for a checkpoint."""
     encodings = load_encodings(folder, load_config(folder))
     summary = summarise_axes(encodings.mean, encodings.log_var)
     index = int(summary.order[0])
-    return Axis(
-        folder,
-        index,
-        summary.typical.astype(np.float32),
-        float(summary.low[index]),
-        float(summary.high[index]),
-    )
+    low, high = float(summary.low[index]), float(summary.high[index])
+    middle, half = (low + high) / 2, OVERSHOOT * (high - low) / 2
+    typical = summary.typical.astype(np.float32)
+    return Axis(folder, index, typical, middle - half, middle + half)
 
 
-async def sweep(page: Page, box: dict[str, float], seconds: float) -> None:
+async def sweep(
+    page: Page, box: dict[str, float], seconds: float, rate: float = RATE, phase: float = 0.0
+) -> None:
     """Press in the middle of a slider, move to and fro at an even rate, keep the button down."""
     left, travel = box["x"] + THUMB / 2, box["width"] - THUMB
     height = box["y"] + box["height"] / 2
 
     def place(elapsed: float) -> float:
-        phase = (elapsed / SWEEP_SECONDS + 0.25) % 1
-        return left + travel * (0.02 + 0.96 * (2 * phase if phase < 0.5 else 2 - 2 * phase))
+        share = (elapsed / SWEEP_SECONDS + 0.25 + phase) % 1
+        return left + travel * (0.02 + 0.96 * (2 * share if share < 0.5 else 2 - 2 * share))
 
     await page.mouse.move(place(0), height)
     await page.mouse.down()
-    # The driver answers an event in the next animation frame; a mouse does not wait for that.
-    sent = []
-    start = time.perf_counter()
-    for number in range(int(seconds * RATE)):
-        await asyncio.sleep(max(0.0, start + number / RATE - time.perf_counter()))
-        sent.append(asyncio.create_task(page.mouse.move(place(number / RATE), height)))
-    await asyncio.gather(*sent)
+    await play(seconds, rate, lambda elapsed, _number: page.mouse.move(place(elapsed), height))
 
 
-def match_frames(
-    axis: Axis, events: Sequence[tuple[float, float]], frames: Sequence[tuple[float, str]]
+def answered_events(
+    decoded: NDArray[np.uint8], times: Sequence[float], frames: Sequence[tuple[float, str]]
 ) -> list[int]:
     """Which event each painted picture answers.
 
     Args:
-        axis: what was dragged.
-        events: time and slider value of each.
+        decoded: the picture of each event's code, (N, H, W, C).
+        times: of the events, ms.
         frames: time of each painted picture, and its RGBA pixels in base64.
 
     Returns:
@@ -193,16 +203,12 @@ def match_frames(
     Raises:
         RuntimeError: if no picture is the decoded image of any event.
     """
-    codec = Codec.from_folder(axis.folder)
-    latents = np.repeat(axis.typical[None], len(events), axis=0)
-    latents[:, axis.index] = [value for _, value in events]
-    decoded = codec.decode_pixels(latents)  # (N, H, W, C)
     answered, last = [], -1
     for painted, text in frames:
         pixels = np.frombuffer(base64.b64decode(text), np.uint8)
         shown = pixels.reshape(*decoded.shape[1:3], 4)[..., : decoded.shape[3]]
         first = max(last, 0)
-        after = sum(1 for happened, _ in events if happened <= painted)
+        after = int(np.searchsorted(times, painted, side="right"))
         if after > first:
             gaps = np.abs(decoded[first:after].astype(int) - shown.astype(int)).mean(axis=(1, 2, 3))
             if gaps.min() < 0.5:  # grey levels: batches of another size round differently
@@ -210,10 +216,22 @@ def match_frames(
         answered.append(last)
     if last < 0:
         raise RuntimeError(
-            f"No painted picture is what {axis.folder} decodes: does another checkpoint of its "
-            "name come first in the app?"
+            "No painted picture is what the model decodes: does another checkpoint of its name "
+            "come first in the app?"
         )
     return answered
+
+
+def pointer_to_pixels(
+    times: Sequence[float], frames: Sequence[tuple[float, str]], answered: Sequence[int]
+) -> dict[int, float]:
+    """Ms from each event to the first picture that answers it or a later one, by its number."""
+    delays, done = {}, -1
+    for (painted, _), event in zip(frames, answered, strict=True):
+        for number in range(done + 1, event + 1):
+            delays[number] = painted - times[number]
+        done = max(done, event)
+    return delays
 
 
 def evaluate(record: dict[str, Any], axis: Axis | None) -> Drag:
@@ -228,14 +246,15 @@ def evaluate(record: dict[str, Any], axis: Axis | None) -> Drag:
     start, released = events[0][0], record["released"]
     during = [frame for frame in frames if start <= frame[0] <= released]
     later = [painted for painted, _ in frames if painted > released]
+    times = [happened for happened, _ in events]
     if axis is None:
-        answered = [sum(1 for event in events if event[0] <= painted) - 1 for painted, _ in frames]
+        answered = [int(np.searchsorted(times, painted, "right")) - 1 for painted, _ in frames]
     else:
-        answered = match_frames(axis, events, frames)
-    delays, done = [], -1
-    for (painted, _), event in zip(frames, answered, strict=True):
-        delays += [painted - events[number][0] for number in range(done + 1, event + 1)]
-        done = max(done, event)
+        latents = np.repeat(axis.typical[None], len(events), axis=0)
+        latents[:, axis.index] = [value for _, value in events]
+        decoded = Codec.from_folder(axis.folder).decode_pixels(latents)
+        answered = answered_events(decoded, times, frames)
+    delays = list(pointer_to_pixels(times, frames, answered).values())
     p50, p95 = np.percentile(delays, [50, 95]) if delays else (np.nan, np.nan)
     return Drag(
         images_per_second=1000 * len(during) / (released - start),
@@ -252,7 +271,7 @@ async def record_drag(
     seconds: float,
     *,
     watch: tuple[str, int | None],
-    settle: Settle,
+    release: Callable[[], Awaitable[None]],
 ) -> dict[str, Any]:
     """Drag once to warm up and once for the record.
 
@@ -261,93 +280,62 @@ async def record_drag(
         box: the slider's place on it.
         seconds: length of the drag.
         watch: selector of the picture, and the latent axis; None where the page has no lab.
-        settle: releases the button and waits until the page has followed.
+        release: releases the button and waits until the page has followed.
 
     Returns:
         What the page kept.
     """
     await sweep(page, box, WARM_UP_SECONDS)
-    await settle()
+    await release()
     await page.evaluate(RECORD, list(watch))
     await sweep(page, box, seconds)
-    await settle()
+    await release()
+    # Until the frame that shows the last picture has been looked at.
+    await page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
     return dict(await page.evaluate("() => ({ ...record, on: record.on = false })"))
-
-
-async def box_of(page: Page, selector: str) -> dict[str, float]:
-    """Where an element is on the page."""
-    box = await page.locator(selector).bounding_box()
-    assert box is not None
-    return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
 
 
 async def drag_lab(browser: Browser, url: str, axis: Axis, seconds: float) -> Drag:
     """Drag the slider of the app."""
     page = await browser.new_page(viewport=WINDOW)
-    await page.goto(url)
-    await page.wait_for_function(LAB_READY, timeout=PATIENCE)
-    name = axis.folder.name
-    if await page.evaluate("() => document.querySelector('.lab').dataset.model") != name:
-        await page.get_by_role("combobox").first.click()
-        await page.get_by_role("option", name=f"{name} ·").click()
-        await page.wait_for_selector(f".lab[data-model='{name}'][data-map='{name}']")
-        await page.wait_for_function(LAB_READY, timeout=PATIENCE)
-    await page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
+    await open_lab(page, url, axis.folder.name)
     runs: list[tuple[int, int]] = []
 
-    async def run_number() -> int:
-        return int(await page.evaluate("() => document.querySelector('.lab').dataset.run"))
+    async def release() -> None:
+        before = await run_number(page)
+        await release_lab(page)
+        runs.append((before, await run_number(page)))
 
-    async def settle() -> None:
-        before = await run_number()
-        await page.mouse.up()
-        await page.wait_for_function(
-            "(run) => Number(document.querySelector('.lab').dataset.run) > run",
-            arg=before,
-            timeout=PATIENCE,
-        )
-        await page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
-        await page.wait_for_function(LAB_READY, timeout=PATIENCE)
-        runs.append((before, await run_number()))
-
-    slider = f"#lab-axis-{axis.index}"
     record = await record_drag(
         page,
-        await box_of(page, slider),
+        await box_of(page, f"#lab-axis-{axis.index}"),
         seconds,
         watch=(".lab-picture", axis.index),
-        settle=settle,
+        release=release,
     )
     await page.close()
     (_, start), (at_release, end) = runs
     return replace(evaluate(record, axis), reruns=at_release - start, reruns_after=end - at_release)
 
 
+async def open_plain(page: Page, url: str) -> None:
+    """Open the plain app."""
+    await page.goto(url)
+    await page.wait_for_selector(PLAIN_PICTURE, timeout=PATIENCE)
+    await page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
+
+
 async def drag_plain(browser: Browser, url: str, seconds: float) -> Drag:
     """Drag the slider of the plain app."""
     page = await browser.new_page(viewport=WINDOW)
-    await page.goto(url)
-    picture = "[data-testid=stImage] img"
-    await page.wait_for_selector(picture, timeout=PATIENCE)
-    await page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
-
-    async def settle() -> None:
-        before = await page.locator(picture).get_attribute("src")
-        await page.mouse.up()
-        await page.wait_for_function(
-            """([picture, before]) => {
-              const image = document.querySelector(picture);
-              return image?.src && image.src !== before && image.complete;
-            }""",
-            arg=[picture, before],
-            timeout=PATIENCE,
-        )
-        await page.wait_for_selector(IDLE, state="attached", timeout=PATIENCE)
-        # Until the frame that shows it has been looked at.
-        await page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
-
-    box = await box_of(page, "[data-testid=stSlider] [role=group]")
-    record = await record_drag(page, box, seconds, watch=(picture, None), settle=settle)
+    await open_plain(page, url)
+    record = await record_drag(
+        page,
+        await box_of(page, PLAIN_SLIDER),
+        seconds,
+        watch=(PLAIN_PICTURE, None),
+        release=lambda: release_plain(page, PLAIN_PICTURE),
+    )
     await page.close()
     return evaluate(record, None)
 
@@ -359,28 +347,17 @@ async def measure(axis: Axis, seconds: float, repeats: int) -> tuple[list[Drag],
         The app's drags and the plain app's.
     """
     ours, plain = [], []
-    source = PLAIN_APP.format(
-        folder=str(axis.folder),
-        typical=axis.typical.tolist(),
-        axis=axis.index,
-        number=axis.index + 1,
-        low=axis.low,
-        high=axis.high,
-        step=(axis.high - axis.low) / 1000,
-    )
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        script = write_app(Path(second), source)
+        script = write_app(Path(second), axis.plain_app)
         environment = {"EXPLORER_CHECKPOINTS": str(axis.folder.parent)}
         with (
             StreamlitServer(folder=Path(first), environment=environment) as lab_server,
             StreamlitServer(script, folder=Path(second)) as plain_server,
         ):
-            async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(**launch_options())
+            async with chromium() as marked:
                 for _ in range(repeats):
-                    ours.append(await drag_lab(browser, lab_server.url, axis, seconds))
-                    plain.append(await drag_plain(browser, plain_server.url, seconds))
-                await browser.close()
+                    ours.append(await drag_lab(marked.browser, lab_server.url, axis, seconds))
+                    plain.append(await drag_plain(marked.browser, plain_server.url, seconds))
     return ours, plain
 
 
@@ -396,33 +373,27 @@ def spread(drags: Sequence[Drag]) -> str:
     return f"{min(rates):.1f} to {max(rates):.1f}"
 
 
-def main() -> None:
-    """Measure, print and save."""
-    parser = argparse.ArgumentParser(description="Time a slider drag.")
-    parser.add_argument("--model", type=Path, default=SHIPPED / "mnist-vae-16", help="a checkpoint")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of a drag (default: 4)")
-    parser.add_argument("--repeats", type=int, default=3, help="drags of each app (default: 3)")
-    flags = parser.parse_args()
-
-    axis = most_informative_axis(flags.model.resolve())
-    ours, plain = asyncio.run(measure(axis, flags.seconds, flags.repeats))
+def report(
+    axis: Axis, ours: Sequence[Drag], plain: Sequence[Drag], seconds: float
+) -> dict[str, Any]:
+    """Print one model's table; its figures for JSON."""
     figures = ("images_per_second", "p50", "p95", "after_release", "events")
     rows = [
         [name, *(f"{median(drags, figure):.1f}" for figure in figures), spread(drags)]
         for name, drags in (("Latent Explorer", ours), ("st.slider + st.image", plain))
     ]
+    header = [
+        "images/s",
+        "p50 ms",
+        "p95 ms",
+        "after release ms",
+        "pointer events",
+        "images/s range",
+    ]
     print_table(
-        f"Dragging z{axis.index + 1} of {axis.folder.name} for {flags.seconds:g} s, "
-        f"median of {flags.repeats}",
-        [
-            "",
-            "images/s",
-            "p50 ms",
-            "p95 ms",
-            "after release ms",
-            "pointer events",
-            "range of images/s",
-        ],
+        f"Dragging z{axis.index + 1} of {axis.folder.name} for {seconds:g} s, "
+        f"median of {len(ours)}",
+        ["", *header],
         rows,
     )
     rate, plain_rate = (median(drags, "images_per_second") for drags in (ours, plain))
@@ -435,19 +406,40 @@ def main() -> None:
     print(
         f"our reruns of the script: {during} during a drag, {', '.join(map(str, after))} at its end"
     )
-    save_result(
-        "drag",
-        {
-            "unit": "distinct images per second; ms",
-            "model": axis.folder.name,
-            "axis": axis.index,
-            "seconds": flags.seconds,
-            "latent_explorer": [asdict(drag) for drag in ours],
-            "plain": [asdict(drag) for drag in plain],
-            "ratio_images_per_second": rate / plain_rate if plain_rate else None,
-            "ratio_p50": slower,
-        },
+    against = [
+        ("distinct images", rate, ">=", LEAST_IMAGES, "a second"),
+        ("pointer to pixels, p95", median(ours, "p95"), "<=", MOST_P95, "ms"),
+    ]
+    for line in verdicts(against):
+        print(line)
+    return {
+        "model": axis.folder.name,
+        "axis": axis.index,
+        "seconds": seconds,
+        "latent_explorer": [asdict(drag) for drag in ours],
+        "plain": [asdict(drag) for drag in plain],
+        "ratio_images_per_second": rate / plain_rate if plain_rate else None,
+        "ratio_p50": slower,
+        "targets": [list(row) for row in against],
+    }
+
+
+def main() -> None:
+    """Measure, print and save."""
+    parser = argparse.ArgumentParser(description="Time a slider drag.")
+    parser.add_argument(
+        "--model", type=Path, nargs="*", default=list(MODELS), help="checkpoints, one after another"
     )
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a drag (default: 4)")
+    parser.add_argument("--repeats", type=int, default=3, help="drags of each app (default: 3)")
+    flags = parser.parse_args()
+
+    found = []
+    for folder in flags.model:
+        axis = most_informative_axis(folder.resolve())
+        ours, plain = asyncio.run(measure(axis, flags.seconds, flags.repeats))
+        found.append(report(axis, ours, plain, flags.seconds))
+    save_result("drag", {"unit": "distinct images per second; ms", "models": found})
 
 
 if __name__ == "__main__":
