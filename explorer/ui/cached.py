@@ -9,11 +9,17 @@ from numpy.typing import NDArray
 
 from explorer.errors import CheckpointError
 from explorer.images.intake import ModelInput, PreparedImage, prepare_upload
-from explorer.latent.axes import AxisSummary, kl_per_axis, summarise_axes
+from explorer.latent.axes import (
+    AxisSummary,
+    kl_per_axis,
+    sample_aggregate_posterior,
+    summarise_axes,
+)
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.models.checkpoint import REPORT
 from explorer.models.library import Listing
+from explorer.regularity.prior import fit_noise
 from explorer.regularity.report import RegularityReport, load_report
 from explorer.ui import state
 
@@ -68,6 +74,18 @@ def ready_model(listing: Listing) -> OpenedModel:
 def axis_summary(_model: OpenedModel, tag: int, name: str) -> AxisSummary:
     """Order, range and activity of a model's axes; `tag` and `name` are the cache's key."""
     return summarise_axes(_model.encodings.mean, _model.encodings.log_var)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def own_scale(
+    _model: OpenedModel, tag: int, name: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (D,) and root (D, D) with which eps ~ N(0, I) becomes N(m, S) of the model's codes."""
+    encodings = _model.encodings
+    codes = sample_aggregate_posterior(encodings.mean, encodings.log_var, seed=0)
+    basis = np.vstack([np.zeros(_model.latent_dim), np.eye(_model.latent_dim)])
+    placed = fit_noise(basis, codes.astype(np.float64))
+    return placed[0], placed[1:] - placed[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,18 +9,24 @@ from numpy.typing import NDArray
 from explorer.images.sheet import tile
 from explorer.latent.axes import sample_aggregate_posterior
 from explorer.latent.interpolation import lerp, slerp
+from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
+from explorer.live.route import PREFIX
 from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, differences, find_pair
 from explorer.models.pictures import held_out_pictures
 from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
 from explorer.regularity.prior import fit_noise
+from explorer.regularity.verdict import standings, write_verdict
 from explorer.ui import cached
-from explorer.ui.measures import show_measures
+from explorer.ui.cursor import CursorModel, CursorRequest, show_cursor
+from explorer.ui.measures import read_reports, show_definitions
+from explorer.ui.standing import show_table, show_verdict
 from explorer.ui.words import plain
 
 GRID_COLUMNS, GRID_ROWS = 8, 4
 STEPS = 9
+MOST_MODELS = 4
 COLUMN_WORDS = {AS_BUILT: "As built: z ~ N(0, I)", SCALE_FAIR: "Scale-fair: z ~ N(m, S)"}
 
 
@@ -28,20 +34,23 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
     """The page.
 
     Raises:
-        CheckpointError: if one of the two models cannot be used.
+        CheckpointError: if one of the models cannot be used.
     """
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
     with left:
-        other = pick_other(listing, listings)
-    if other is None:
+        others = pick_others(listing, listings)
+    if others is None:
         st.info(
             "There is no second checkpoint to compare with. Train this one's pair: the same "
             "command with the other --kind and another --name (CARD.md of the checkpoint has it)."
         )
         return
-    pair = [listing, other]
-    models = [cached.ready_model(one) for one in pair]
-    names = [one.name for one in pair]
+    if not others:
+        st.info("Pick one to three checkpoints to compare with.")
+        return
+    group = [listing, *others]
+    models = [cached.ready_model(one) for one in group]
+    names = [one.name for one in group]
     column = right.segmented_control(
         "Prior",
         [AS_BUILT, SCALE_FAIR],
@@ -49,44 +58,109 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
         format_func=COLUMN_WORDS.__getitem__,
         key="compare-column",
         required=True,
-        help="An AE's scale is arbitrary. As built draws from the VAE's prior N(0, I) in both. "
+        help="An AE's scale is arbitrary. As built draws from the VAE's prior N(0, I) in all. "
         "Scale-fair draws from the Gaussian N(m, S) fitted to each model's own codes.",
     )
     show_fairness(models)
-    show_samples(models, names, column)
-    show_measures(pair, names, column)
-    show_interpolation(models, names)
-    show_maps(models, names)
+    cursor, answer = st.columns([5, 6], gap="medium")
+    with cursor:
+        show_shared_cursor(models, names, column)
+    with answer:
+        show_standing(group, names, column)
+    closer = st.segmented_control(
+        "Look closer",
+        list(CLOSER),
+        default="Samples",
+        key="compare-closer",
+        required=True,
+        label_visibility="collapsed",
+    )
+    CLOSER[closer](models, names, column, group)
 
 
-def pick_other(listing: Listing, listings: list[Listing]) -> Listing | None:
-    """The second picker: this checkpoint's pair first."""
+def pick_others(listing: Listing, listings: list[Listing]) -> list[Listing] | None:
+    """The second picker: this checkpoint's pair first; None where there is nothing to pick."""
     usable = [one for one in listings if one.config is not None and one.name != listing.name]
     if not usable:
         return None
     pair = find_pair(listing, usable)
     by_name = {one.name: one for one in usable}
     default = pair.name if pair is not None else usable[0].name
-    chosen = st.selectbox(
+    chosen = st.multiselect(
         "Compare with",
         list(by_name),
-        index=list(by_name).index(default),
+        default=[default],
+        max_selections=MOST_MODELS - 1,
         format_func=lambda name: name + (" · its pair" if pair and name == pair.name else ""),
         # A key a model: the choice made for one is not carried over to another.
         key=f"compare-with-{listing.name}",
     )
-    return by_name[chosen]
+    return [by_name[name] for name in chosen]
+
+
+def show_shared_cursor(models: list[OpenedModel], names: list[str], column: str) -> None:
+    """The same z decoded live in every model while the pointer moves."""
+    for model, name in zip(models, names, strict=True):
+        shared_hub().allow(cached.live_token(), name, model.folder, model.stamp)
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    contestants = []
+    for model, name in zip(models, names, strict=True):
+        channels, height, width = model.config.data.image_shape
+        mean, root = cached.own_scale(model, model.tag, name)
+        contestants.append(
+            CursorModel(
+                name=name,
+                tag=model.tag,
+                title=name,
+                shape=(height, width, channels),
+                latent_dim=model.latent_dim,
+                mean=mean.tolist(),
+                root=root.tolist(),
+                classes=model.config.data.classes,
+            )
+        )
+    show_cursor(
+        CursorRequest(
+            base=(f"/{path}" if path else "") + PREFIX,
+            token=cached.live_token(),
+            models=contestants,
+            fair=column == SCALE_FAIR,
+        ),
+        key="compare-cursor",
+    )
+
+
+def show_standing(group: list[Listing], names: list[str], column: str) -> None:
+    """Which is more regular, in words, and the table it rests on."""
+    reports = read_reports(group)
+    if reports is None:
+        return
+    found = standings([report.measures for report in reports], column)
+    show_verdict(write_verdict(names, found))
+    show_table(names, found)
+    st.caption(
+        "✓ marks a model whose interval lies apart from every other's; overlapping intervals are "
+        "a tie. The dashed line is the null value: what no structure at all would give. Hole and "
+        "escape rate are read together: a wide cloud that swallows the prior has no holes."
+    )
 
 
 def show_fairness(models: list[OpenedModel]) -> None:
-    """Whether the two differ in kind alone."""
-    one, other = (model.config for model in models)
-    found = differences(one, other)
-    if found:
+    """Whether the models differ in kind alone."""
+    one, other = models[0].config, models[1].config
+    unfair = {model.config.name: differences(one, model.config) for model in models[1:]}
+    if any(unfair.values()):
+        lines = [
+            f"- {plain(name)}: {'; '.join(plain(line) for line in found)}"
+            for name, found in unfair.items()
+            if found
+        ]
         st.error(
-            "**Not a fair pair.** Besides the kind these differ, so differences below may come "
-            "from them:\n" + "\n".join(f"- {plain(line)}" for line in found)
+            f"**Not a fair pair.** Besides the kind these differ from {plain(one.name)}, so "
+            "differences below may come from that:\n" + "\n".join(lines)
         )
+    elif len(models) > 2:
+        st.caption("The same data, network, epochs, batches and seed; the kind alone differs.")
     elif one.kind == other.kind:
         st.info("Both are of one kind, with the same data, network and settings.")
     else:
@@ -98,12 +172,14 @@ def show_fairness(models: list[OpenedModel]) -> None:
         )
 
 
-def show_maps(models: list[OpenedModel], names: list[str]) -> None:
+def show_maps(
+    models: list[OpenedModel], names: list[str], _column: str, _group: list[Listing]
+) -> None:
     """Both maps."""
     from explorer.plots.maps import plot_map
 
     st.subheader("Where held-out images lie")
-    for side, model, name in zip(st.columns(2), models, names, strict=True):
+    for side, model, name in zip(st.columns(len(models)), models, names, strict=True):
         with side:
             st.markdown(f"**{plain(name)}**")
             figure = plot_map(
@@ -167,7 +243,9 @@ def show_sheet(images: NDArray[np.float32] | NDArray[np.uint8], columns: int, al
     st.image(tile(images, columns, scale=scale, gap=2), width="stretch", caption=alt)
 
 
-def show_samples(models: list[OpenedModel], names: list[str], column: str) -> None:
+def show_samples(
+    models: list[OpenedModel], names: list[str], column: str, _group: list[Listing]
+) -> None:
     """Prior samples of both from the same z."""
     heading, action = st.columns([4, 1], vertical_alignment="bottom")
     heading.subheader("Samples from the same z")
@@ -176,7 +254,9 @@ def show_samples(models: list[OpenedModel], names: list[str], column: str) -> No
         seed += 1
         st.session_state["compare-seed"] = seed
     drawn = draw_prior(models, column, GRID_COLUMNS * GRID_ROWS, seed)
-    for side, model, name, latents in zip(st.columns(2), models, names, drawn, strict=True):
+    for side, model, name, latents in zip(
+        st.columns(len(models)), models, names, drawn, strict=True
+    ):
         with side:
             st.markdown(f"**{plain(name)}**")
             show_sheet(
@@ -186,7 +266,9 @@ def show_samples(models: list[OpenedModel], names: list[str], column: str) -> No
             )
 
 
-def show_interpolation(models: list[OpenedModel], names: list[str]) -> None:
+def show_interpolation(
+    models: list[OpenedModel], names: list[str], _column: str, _group: list[Listing]
+) -> None:
     """The way between the same two held-out images in both."""
     heading, kind, action = st.columns([3, 1, 1], vertical_alignment="bottom")
     heading.subheader("Between the same two images")
@@ -208,7 +290,7 @@ def show_interpolation(models: list[OpenedModel], names: list[str]) -> None:
         return
     images = held_out_pictures(models[0].config.data, ends)
     steps = {"lerp": lerp, "slerp": slerp}[path]
-    for side, model, name in zip(st.columns(2), models, names, strict=True):
+    for side, model, name in zip(st.columns(len(models)), models, names, strict=True):
         rows = [int(np.flatnonzero(model.encodings.index == end)[0]) for end in ends]
         codes = model.encodings.mean[rows]
         with side:
@@ -242,3 +324,11 @@ def pick_ends(models: list[OpenedModel], seed: int) -> NDArray[np.int64] | None:
         unlike = [other for other in others.tolist() if classes[other] != classes[int(first)]]
         others = np.array(unlike or others.tolist())
     return np.array([first, generator.choice(others)])
+
+
+CLOSER = {
+    "Samples": show_samples,
+    "Interpolation": show_interpolation,
+    "Maps": show_maps,
+    "Definitions": show_definitions,
+}
