@@ -103,3 +103,39 @@ def open_ended(low: float, high: float, *, n: int) -> tuple[float, float]:
     if low == 1.0:
         return bound, 1.0
     return float(low), float(high)
+
+
+def median_interval(
+    values: NDArray[np.float64], generator: np.random.Generator
+) -> tuple[float, float]:
+    """The 95 % percentile interval of a median; the values are resampled.
+
+    Args:
+        values: (N,).
+        generator: of the resamples.
+    """
+    n = len(values)
+    medians = np.median(values[generator.integers(n, size=(RESAMPLES, n))], axis=1)
+    low, high = np.quantile(medians, _TAILS)
+    middle = float(np.median(values))
+    return min(float(low), middle), max(float(high), middle)
+
+
+def ratio_interval(
+    above: NDArray[np.float64], below: NDArray[np.float64], generator: np.random.Generator
+) -> tuple[float, float]:
+    """The 95 % percentile interval of a ratio of means; the cases are resampled, each as a whole.
+
+    Args:
+        above: of each case, (N,).
+        below: of each case, (N,); their mean is above 0.
+        generator: of the resamples.
+    """
+    n = len(above)
+    ratios = np.empty(RESAMPLES)
+    for draw in range(RESAMPLES):
+        cases = generator.integers(n, size=n)
+        ratios[draw] = above[cases].mean() / max(below[cases].mean(), np.finfo(np.float64).tiny)
+    low, high = np.quantile(ratios, _TAILS)
+    value = float(above.mean() / below.mean())
+    return min(float(low), value), max(float(high), value)

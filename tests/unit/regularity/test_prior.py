@@ -6,13 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from explorer.regularity import prior as prior_module
 from explorer.regularity.prior import (
     VARIANCE_FLOOR,
     draw_gaussian,
     fit_gaussian,
     fit_noise,
     kl_to_standard_normal,
+    measure_mmd,
     measure_prior_match,
+    mmd_to_standard_normal,
+    whiten,
 )
 
 
@@ -112,3 +116,66 @@ def test_fitted_noise_on_the_priors_own_scale_stays_where_it_was():
     codes = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]]) * np.sqrt(3 / 4)
     noise = np.random.default_rng(1).standard_normal((10, 2))
     np.testing.assert_allclose(fit_noise(noise, codes), noise, atol=1e-12)
+
+
+def test_whitening_undoes_an_affine_map():
+    rng = np.random.default_rng(0)
+    codes = rng.standard_normal((300, 4))
+    moved = codes @ rng.standard_normal((4, 4)) * 7 + rng.standard_normal(4)
+    for points in (codes, moved):
+        white = whiten(points)
+        np.testing.assert_allclose(white.mean(axis=0), 0.0, atol=1e-12)
+        np.testing.assert_allclose(np.cov(white.T), np.eye(4), atol=1e-10)
+    # The same cloud but for a turn: distances between its points are the same.
+    one, other = whiten(codes), whiten(moved)
+    np.testing.assert_allclose(
+        np.linalg.norm(one[:50] - one[50:100], axis=1),
+        np.linalg.norm(other[:50] - other[50:100], axis=1),
+        rtol=1e-8,
+    )
+
+
+def test_whitening_leaves_out_what_does_not_vary():
+    codes = np.random.default_rng(0).standard_normal((50, 2)) @ np.ones((2, 5))
+    assert whiten(codes).shape == (50, 1)
+    assert whiten(np.full((50, 3), np.float32(7.3)).astype(np.float64)).shape == (50, 0)
+
+
+def mmd(codes, seed=0):
+    return measure_mmd(np.asarray(codes, np.float64), seed=seed).measures
+
+
+@pytest.mark.parametrize("dim", [1, 3, 128])
+def test_the_prior_itself_has_no_kernel_distance(dim):
+    for measure in mmd(np.random.default_rng(1).standard_normal((800, dim))):
+        assert measure.low - 0.001 <= 0.0 <= measure.high + 0.001
+        assert measure.value == pytest.approx(0.0, abs=0.005)
+
+
+def test_a_distant_point_has_the_closed_form_of_its_kernel():
+    # Within 1, across 0, the prior's own (1 / 3)^(1 / 2).
+    as_built, scale_fair = mmd(np.full((50, 1), 1000.0))
+    assert as_built.value == pytest.approx(1.0 + (1.0 / 3.0) ** 0.5)
+    assert scale_fair.value == 0.0
+    assert "1 directions without any spread" in scale_fair.note
+
+
+def test_kernel_distance_is_what_training_adds_to_its_loss():
+    import torch
+
+    from explorer.models.objectives import mmd_to_prior
+
+    codes = 0.4 + 1.7 * np.random.default_rng(0).standard_normal((200, 5))
+    trained = mmd_to_prior(torch.from_numpy(codes)).item()
+    assert mmd_to_standard_normal(codes) == pytest.approx(trained, abs=1e-12)
+    as_built, scale_fair = mmd(codes)
+    assert as_built.value == pytest.approx(trained, abs=1e-12)
+    assert as_built.low > 0.0
+    assert abs(scale_fair.value) < 0.01
+
+
+def test_many_codes_are_sub_sampled_and_it_says_so(monkeypatch):
+    monkeypatch.setattr(prior_module, "MMD_CODES", 100)
+    measure = mmd(np.random.default_rng(0).standard_normal((300, 2)))[0]
+    assert measure.n == 100
+    assert measure.note == "100 of the 300 codes."
