@@ -1,6 +1,8 @@
 """Prior draws where no codes are, and codes where no prior draws are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,114 @@ QUANTILE = 0.95
 NULL = 1.0 - QUANTILE
 
 
+@dataclass(frozen=True)
+class Share:
+    """A share of points, 0 to 1, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """How far points lie from a cloud, (M,) each.
+
+    Attributes:
+        fifth: distance to the fifth nearest of the cloud.
+        first: distance to the nearest.
+        nearest: which one that is.
+    """
+
+    fifth: NDArray[np.float64]
+    first: NDArray[np.float64]
+    nearest: NDArray[np.int64]
+
+    @classmethod
+    def between(
+        cls, points: NDArray[np.float64], among: NDArray[np.float64], *, exclude_self: bool = False
+    ) -> "Distances":
+        """Of points (M, D) from a cloud (N, D).
+
+        Raises:
+            LatentError: too few in the cloud for a fifth neighbour.
+        """
+        distances, index = nearest(points, among, NEIGHBOUR, exclude_self=exclude_self)
+        wide = distances.astype(np.float64)
+        return cls(wide[:, -1], wide[:, 0], index[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class Holes:
+    """Hole rate and escape rate under one prior, and the points behind them.
+
+    Attributes:
+        hole_rate, escape_rate: the measures.
+        draws: from the prior, (N, D).
+        from_draws: how far each draw lies from the codes.
+        from_codes: how far each code lies from the draws.
+    """
+
+    hole_rate: Measure
+    escape_rate: Measure
+    draws: NDArray[np.float64]
+    from_draws: Distances
+    from_codes: Distances
+
+    def examples(
+        self, codes: NDArray[np.float64], pointer: Callable[[int], dict[str, Any]], most: int = 12
+    ) -> dict[str, list[Any]]:
+        """The draws farthest from every code, and the codes farthest from every draw.
+
+        Args:
+            codes: as measured, (N, D).
+            pointer: what leads to the image of a code, by its row.
+            most: how many of each.
+        """
+        column = self.hole_rate.column
+        worst = np.argsort(-self.from_draws.fifth, kind="stable")[:most]
+        gone = np.argsort(-self.from_codes.fifth, kind="stable")[:most]
+        return {
+            "hole_rate": [
+                {
+                    "column": column,
+                    "z": plain_code(self.draws[row]),
+                    "fifth": plain(self.from_draws.fifth[row]),
+                    "distance": plain(self.from_draws.first[row]),
+                    "nearest": pointer(int(self.from_draws.nearest[row])),
+                }
+                for row in worst
+            ],
+            "escape_rate": [
+                {
+                    "column": column,
+                    **pointer(int(row)),
+                    "z": plain_code(codes[row]),
+                    "fifth": plain(self.from_codes.fifth[row]),
+                }
+                for row in gone
+            ],
+        }
+
+
 def measure_holes(codes: NDArray[np.float64], *, column: str, seed: int) -> tuple[Measure, Measure]:
+    """Hole rate and escape rate under one prior (see `find_holes`).
+
+    Args:
+        codes: aggregate posterior samples of a VAE, codes of an AE, (N, D), N at least 20.
+        column: "as built" (prior N(0, I)) or "scale-fair" (prior N(m, S) fitted to the codes).
+        seed: of the prior draws and the resamples.
+
+    Raises:
+        LatentError: too few codes for a fifth neighbour.
+    """
+    found = find_holes(codes, column=column, seed=seed)
+    return found.hole_rate, found.escape_rate
+
+
+def find_holes(
+    codes: NDArray[np.float64], *, column: str, seed: int, own: Distances | None = None
+) -> Holes:
     """Hole rate and escape rate under one prior; neither is to be read without the other.
 
     As many prior draws as codes. The hole rate is the share of prior draws whose fifth nearest
@@ -37,6 +146,7 @@ def measure_holes(codes: NDArray[np.float64], *, column: str, seed: int) -> tupl
         codes: aggregate posterior samples of a VAE, codes of an AE, (N, D), N at least 20.
         column: "as built" (prior N(0, I)) or "scale-fair" (prior N(m, S) fitted to the codes).
         seed: of the prior draws and the resamples.
+        own: the codes' distances from each other, where they are known already.
 
     Raises:
         LatentError: too few codes for a fifth neighbour.
@@ -50,8 +160,12 @@ def measure_holes(codes: NDArray[np.float64], *, column: str, seed: int) -> tupl
     draws = draw_gaussian(mean, covariance, n, generator)
     prior = {AS_BUILT: "N(0, I)", SCALE_FAIR: "N(m, S) fitted to the codes"}[column]
 
-    hole = far_share(draws, codes, generator)
-    escape = far_share(codes, draws, generator)
+    if own is None:
+        own = Distances.between(codes, codes, exclude_self=True)
+    from_draws = Distances.between(draws, codes)
+    hole = _far_share(from_draws, own, generator)
+    from_codes = Distances.between(codes, draws)
+    escape = _far_share(from_codes, Distances.between(draws, draws, exclude_self=True), generator)
     hole_rate = Measure(
         key="hole_rate",
         column=column,
@@ -102,42 +216,21 @@ def measure_holes(codes: NDArray[np.float64], *, column: str, seed: int) -> tupl
         group=HEADLINE,
         headline=True,
     )
-    return hole_rate, escape_rate
+    return Holes(hole_rate, escape_rate, draws, from_draws, from_codes)
 
 
-@dataclass(frozen=True)
-class Share:
-    """A share of points, 0 to 1, with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
+def plain(value: float) -> float:
+    """A float32's worth of digits, for JSON."""
+    return float(f"{value:.7g}")
 
 
-def far_share(
-    points: NDArray[np.float64], among: NDArray[np.float64], generator: np.random.Generator
-) -> Share:
-    """The share of points that lie farther from a cloud than 95 % of the cloud lies from itself.
+def plain_code(code: NDArray[np.floating[Any]]) -> list[float]:
+    """A code (D,) as numbers for JSON."""
+    return [plain(value) for value in code]
 
-    Far is the distance to the fifth nearest of the cloud.
 
-    Args:
-        points: (M, D).
-        among: the cloud, (N, D), N at least 20.
-        generator: of the resamples.
-
-    Raises:
-        LatentError: too few in the cloud for a fifth neighbour.
-    """
-    distances = _fifth(points, among, exclude_self=False)
-    own = _fifth(among, among, exclude_self=True)
-    value = float((distances > exceedance_threshold(own, QUANTILE)).mean())
-    low, high = exceedance_interval(distances, own, QUANTILE, generator)
+def _far_share(points: Distances, own: Distances, generator: np.random.Generator) -> Share:
+    """The share of points that lie farther from a cloud than 95 % of the cloud lies from itself."""
+    value = float((points.fifth > exceedance_threshold(own.fifth, QUANTILE)).mean())
+    low, high = exceedance_interval(points.fifth, own.fifth, QUANTILE, generator)
     return Share(value, min(low, value), max(high, value))
-
-
-def _fifth(
-    points: NDArray[np.float64], among: NDArray[np.float64], *, exclude_self: bool
-) -> NDArray[np.float64]:
-    distances, _ = nearest(points, among, NEIGHBOUR, exclude_self=exclude_self)
-    return distances[:, -1].astype(np.float64)

@@ -62,6 +62,7 @@ class ModelUnderTest:
         rows: those to measure with, (N,) rows of the set, which the model did not see.
         seed: of every draw.
         note: what was left out of the held-out images; "" if nothing.
+        places: which of the checkpoint's encodings they are, (N,); None for all, in their order.
         extractor: the feature extractor; None loads or trains the data set's own when first used.
     """
 
@@ -74,6 +75,7 @@ class ModelUnderTest:
         *,
         seed: int = 0,
         note: str = "",
+        places: NDArray[np.int64] | None = None,
         extractor: FeatureExtractor | None = None,
     ) -> None:
         self.config = config
@@ -82,6 +84,7 @@ class ModelUnderTest:
         self.rows = rows
         self.seed = seed
         self.note = note
+        self.places = np.arange(len(rows)) if places is None else places
         self._extractor = extractor
 
     @classmethod
@@ -119,10 +122,21 @@ class ModelUnderTest:
                 "train on them once, which downloads or draws them."
             )
         note = ""
+        places = np.arange(len(rows))
         if len(rows) > most:
-            note = f"{most:,} of the {len(rows):,} held-out images, drawn at random"
-            rows = np.sort(np.random.default_rng([seed, 0]).choice(rows, most, replace=False))
-        return cls(config, Codec(model), found, rows, seed=seed, note=note, extractor=extractor)
+            note = f"{most:,} of the {len(rows):,} held-out images, drawn at random."
+            stream = np.random.default_rng([seed, 0])
+            places = np.sort(stream.choice(len(rows), most, replace=False))
+        return cls(
+            config,
+            Codec(model),
+            found,
+            rows[places],
+            seed=seed,
+            note=note,
+            places=places,
+            extractor=extractor,
+        )
 
     @property
     def name(self) -> str:
@@ -138,6 +152,21 @@ class ModelUnderTest:
     def latent_dim(self) -> int:
         """D."""
         return self.codec.latent_dim
+
+    def pointer(self, row: int) -> dict[str, int | None]:
+        """What leads to a measured image, as plain values for a report's examples.
+
+        Args:
+            row: its place among the measured images.
+
+        Returns:
+            Its row in the checkpoint's encodings, its index in the data set, and its class.
+        """
+        return {
+            "row": int(self.places[row]),
+            "index": int(self.rows[row]),
+            "label": None if self.labels is None else int(self.labels[row]),
+        }
 
     def rng(self, name: str) -> np.random.Generator:
         """A stream of draws of its own for each name."""

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import chi
 
 from explorer.errors import LatentError
-from explorer.regularity.holes import measure_holes
+from explorer.regularity.holes import Distances, find_holes, measure_holes
 
 
 def rates(codes, column="as built", seed=0):
@@ -87,3 +88,49 @@ def test_intervals_cover_the_null():
 def test_too_few_codes_are_told():
     with pytest.raises(LatentError, match="allow 1 to 4"):
         rates(np.zeros((5, 2)))
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_a_cut_out_ball_is_a_hole_of_the_balls_mass(dim):
+    cut, n = 1.5, 4000
+    mass = chi(dim).cdf(cut)
+    codes = np.random.default_rng(0).standard_normal((12 * n, dim))
+    codes = codes[np.linalg.norm(codes, axis=1) > cut][:n]
+    found = find_holes(codes, column="as built", seed=0)
+    # Where the codes are thinnest, the usual distance is this; so near the rim a draw is no hole.
+    rim = np.quantile(Distances.between(codes, codes, exclude_self=True).fifth, 0.95)
+    assert found.hole_rate.high > chi(dim).cdf(cut - rim)
+    assert found.hole_rate.low < mass + 0.05 * (1 - mass)
+    assert found.hole_rate.value == pytest.approx(mass, abs=0.08)
+    deep = np.linalg.norm(found.draws, axis=1) < cut - rim
+    assert (found.from_draws.fifth[deep] > rim).all()
+
+
+def test_a_wide_cut_out_ball_is_found_whole():
+    # Uniform codes in a square, their middle cut out, against draws from the same square: the hole
+    # rate is the middle's share of the square, and 0.05 of the rest.
+    rng = np.random.default_rng(0)
+    square = rng.uniform(-1.0, 1.0, (6000, 2))
+    codes = square[np.linalg.norm(square, axis=1) > 0.5]
+    draws = rng.uniform(-1.0, 1.0, (4000, 2))
+    far = Distances.between(draws, codes)
+    own = Distances.between(codes, codes, exclude_self=True)
+    share = np.mean(far.fifth > np.quantile(own.fifth, 0.95))
+    mass = np.pi * 0.25 / 4.0
+    assert share == pytest.approx(mass + 0.05 * (1 - mass), abs=0.03)
+
+
+def test_examples_are_the_worst_and_lead_to_images():
+    codes = ring(300)
+    found = find_holes(codes, column="scale-fair", seed=0)
+    examples = found.examples(codes, lambda row: {"row": row}, most=5)
+    distances = [one["fifth"] for one in examples["hole_rate"]]
+    assert len(distances) == 5
+    assert distances == sorted(distances, reverse=True)
+    assert distances[0] == pytest.approx(found.from_draws.fifth.max(), rel=1e-6)
+    for one in examples["hole_rate"]:
+        near = codes[one["nearest"]["row"]]
+        assert np.linalg.norm(near - one["z"]) == pytest.approx(one["distance"], rel=1e-4)
+        assert one["column"] == "scale-fair"
+    for one in examples["escape_rate"]:
+        np.testing.assert_allclose(codes[one["row"]], one["z"], rtol=1e-5)

@@ -70,9 +70,19 @@ def test_pictures_come_by_chunk_and_features_whole(checkpoints, bars, monkeypatc
 def test_more_images_than_asked_for_are_sub_sampled_and_it_says_so(checkpoints, bars):
     subject = opened(checkpoints, bars, most=10)
     assert subject.n == len(subject.mean) == len(subject.labels) == 10
-    assert subject.note == "10 of the 24 held-out images, drawn at random"
+    assert subject.note == "10 of the 24 held-out images, drawn at random."
     assert opened(checkpoints, bars).note == ""
     np.testing.assert_array_equal(subject.rows, opened(checkpoints, bars, most=10).rows)
+
+
+def test_a_pointer_leads_to_the_image(checkpoints, bars):
+    subject = opened(checkpoints, bars, most=10)
+    stored = load_encodings(checkpoints / "bars-vae", subject.config)
+    for row in range(10):
+        pointer = subject.pointer(row)
+        assert stored.index[pointer["row"]] == pointer["index"]
+        assert stored.labels[pointer["row"]] == pointer["label"]
+        np.testing.assert_allclose(stored.mean[pointer["row"]], subject.mean[row], atol=1e-6)
 
 
 def test_the_noise_is_the_same_for_every_model(checkpoints, bars):
