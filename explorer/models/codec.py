@@ -69,6 +69,11 @@ class Codec:
         sigma = model.sigma()
         self.sigma = sigma if isinstance(sigma, float) else sigma.item()
 
+    @property
+    def model(self) -> Autoencoder:
+        """The model itself, for what needs its derivatives."""
+        return self._model
+
     @classmethod
     def from_folder(cls, folder: Path) -> "Codec":
         """Open a checkpoint.
@@ -85,7 +90,12 @@ class Codec:
         """Build the model that a config describes around these tensors."""
         return cls(build_model(config, weights))
 
-    def _as_latents(self, latents: NDArray[np.floating]) -> torch.Tensor:
+    def as_latents(self, latents: NDArray[np.floating]) -> torch.Tensor:
+        """Codes (N, D) on the model's device.
+
+        Raises:
+            CheckpointError: another D.
+        """
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise CheckpointError(
                 f"Codes of the shape {latents.shape} do not fit a model of "
@@ -132,7 +142,7 @@ class Codec:
         Returns:
             (N, C, H, W) in [0, 1].
         """
-        images = [self._model.decode(chunk) for chunk in _chunks(self._as_latents(latents))]
+        images = [self._model.decode(chunk) for chunk in _chunks(self.as_latents(latents))]
         return torch.cat(images).cpu().numpy()
 
     def decode_pixels(self, latents: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -156,7 +166,7 @@ class Codec:
         parts = []
         for image, code in zip(
             _chunks(self._as_images(images)),
-            _chunks(self._as_latents(latents)),
+            _chunks(self.as_latents(latents)),
             strict=True,
         ):
             logits = self._model.decode_logits(code)
