@@ -181,7 +181,10 @@ window.shownPoints = (name) => {
 window.timeOpening = ([name, count]) => new Promise((done) => {
   window.chosen = null;
   const look = () => {
-    if (window.chosen === null || shownPoints(name) !== count) { requestAnimationFrame(look); return; }
+    if (window.chosen === null || shownPoints(name) !== count) {
+      requestAnimationFrame(look);
+      return;
+    }
     requestAnimationFrame(() => done(drawn() - window.chosen));
   };
   look();
@@ -252,7 +255,8 @@ ANSWERED = """() => new Promise((done) => {
   const image = () => document.querySelector('[data-testid=stImage] img');
   const before = image().src;
   let from = null;
-  window.addEventListener('pointerup', (event) => { from = event.timeStamp; }, { capture: true, once: true });
+  const note = (event) => { from = event.timeStamp; };
+  window.addEventListener('pointerup', note, { capture: true, once: true });
   const start = performance.now();
   const look = () => {
     const now = image();

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -196,8 +196,13 @@ class MapFits:
     def _run(self, work: "_Work", codes: NDArray[np.float32], onto: NDArray[np.float32]) -> None:
         last = FitEvent("failed", error="The map could not be fitted; the server's log says why.")
         try:
-            with self._turns:
+            if not self._turns.acquire(blocking=False):
+                work.tell(FitEvent("waiting for another map to be fitted"))
+                self._turns.acquire()
+            try:
                 places = work.run(codes, onto)
+            finally:
+                self._turns.release()
             if places is None:
                 last = _CANCELLED
             else:
@@ -227,7 +232,7 @@ class _Work:
         self.changed = threading.Condition()
         self.listeners = 1
         self.version = 0
-        self.latest = FitEvent("waiting for another map to be fitted")
+        self.latest = FitEvent("starting")
         self._cancelled = threading.Event()
         self._worker: subprocess.Popen[str] | None = None
 
@@ -241,6 +246,9 @@ class _Work:
 
     def tell(self, event: FitEvent) -> None:
         with self.changed:
+            # Cancelled before it had its turn, it has ended already.
+            if self.latest.last:
+                return
             self.latest = event
             self.version += 1
             self.changed.notify_all()
@@ -357,26 +365,27 @@ def _work(folder: Path) -> None:
         places = fit_map(
             job["codes"],
             request,
-            progress=lambda words, share: _say(out, {"words": words, "share": share}),
+            progress=lambda words, share: _say(out, {"words": words, "share": share}, folder),
         )
         save_arrays(folder / _RESULT, {"coordinates": align(places, job["onto"])})
     except ExplorerError as error:
-        _say(out, {"error": str(error)})
+        _say(out, {"error": str(error)}, folder)
     except MemoryError:
-        _say(out, {"error": "There is not enough memory to fit this map; close other programs."})
+        said = "There is not enough memory to fit this map; close other programs and fit it again."
+        _say(out, {"error": said}, folder)
     else:
-        _say(out, {"done": True})
+        _say(out, {"done": True}, folder)
     # At once, with `out` still open: when it closes, the parent lets go of this process. And
     # without the interpreter's farewell, in which numba takes its time.
     os._exit(0)
 
 
-def _say(out: IO[str], said: dict[str, Any]) -> None:
+def _say(out: IO[str], said: dict[str, Any], folder: Path) -> None:
     try:
         out.write(json.dumps(said) + "\n")
         out.flush()
-    except BrokenPipeError:  # nobody is left to fit it for
-        os._exit(1)
+    except BrokenPipeError:
+        _abandon(folder)
 
 
 def _end_with_parent(folder: Path) -> None:
@@ -385,6 +394,11 @@ def _end_with_parent(folder: Path) -> None:
     # sys.stdin, whose lock a thread must not hold when the interpreter ends.
     while os.read(0, 1024):
         pass
+    _abandon(folder)
+
+
+def _abandon(folder: Path) -> NoReturn:
+    """Nobody is left to fit the map for, nor to clear away after it."""
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 

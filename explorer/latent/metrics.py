@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.latent.neighbours import nearest
+from explorer.latent.ranking import smallest
 
 EUCLIDEAN, COSINE, MANHATTAN, CORRELATION = "euclidean", "cosine", "manhattan", "correlation"
 METRICS = (EUCLIDEAN, COSINE, MANHATTAN, CORRELATION)
@@ -90,7 +91,7 @@ def _nearest_manhattan(
         apart = cdist(chunk, points, "cityblock")
         here = np.arange(len(chunk))
         apart[here, start + here] = np.inf
-        chosen = np.sort(np.argpartition(apart, k - 1, axis=1)[:, :k], axis=1)
+        chosen = np.sort(smallest(apart, k), axis=1)
         found = np.take_along_axis(apart, chosen, axis=1)
         order = np.argsort(found, axis=1, kind="stable")
         distances[start : start + rows] = np.take_along_axis(found, order, axis=1)

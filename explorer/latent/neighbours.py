@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from explorer.errors import LatentError
 from explorer.latent.codes import checked_codes
+from explorer.latent.ranking import smallest
 
 # Squared distances held at once. 2 million float64 stay near the cache (16 MB); ten times as many
 # took twice as long.
@@ -69,7 +70,7 @@ def nearest(
         if exclude_self:
             here = np.arange(len(chunk))
             ranking[here, start + here] = np.inf
-        chosen = np.sort(np.argpartition(ranking, k - 1, axis=1)[:, :k], axis=1)
+        chosen = np.sort(smallest(ranking, k), axis=1)
         exact = np.sqrt(((candidates[chosen] - chunk[:, None, :]) ** 2).sum(axis=2))
         order = np.argsort(exact, axis=1, kind="stable")
         distances[start : start + rows] = np.take_along_axis(exact, order, axis=1)

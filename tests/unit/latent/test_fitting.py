@@ -158,7 +158,7 @@ def test_fits_take_turns_and_one_that_waits_can_be_cancelled(fits, workers, monk
     first = fits.start(codes, onto, PCA)
     words_until(first.listen(), "at it")
     waiting = fits.start(codes, onto, MapRequest("principal components", seed=1))
-    assert next(waiting.listen()).words == "waiting for another map to be fitted"
+    words_until(waiting.listen(), "waiting for another map to be fitted")
     unwanted = fits.start(codes, onto, MapRequest("principal components", seed=2))
     unwanted.leave()
     assert list(unwanted.listen())[-1].error == "The fit of this map was cancelled."

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from explorer.latent import ranking
 from explorer.latent.neighbours import nearest
-from explorer.latent.ranking import Ranking
+from explorer.latent.ranking import Ranking, smallest
 
 
 @given(n=st.integers(1, 700), dim=st.integers(1, 6), seed=st.integers(0, 10**6), data=st.data())
@@ -41,3 +41,13 @@ def test_neither_small_nor_large_codes_are_lost(scale):
     codes = np.random.default_rng(0).normal(size=(200, 3)) * scale
     found = Ranking(codes).nearest_rows(codes[:50], 1)[:, 0]
     np.testing.assert_array_equal(found, np.arange(50))
+
+
+@given(n=st.integers(1, 700), seed=st.integers(0, 10**6), data=st.data())
+def test_the_smallest_values_are_found_whatever_ties_there_are(n, seed, data):
+    values = np.random.default_rng(seed).integers(0, 9, (4, n)).astype(float)
+    k = data.draw(st.integers(1, n))
+    columns = smallest(values, k)
+    assert all(len(set(row)) == k for row in columns.tolist())
+    found = np.sort(np.take_along_axis(values, columns, axis=1), axis=1)
+    np.testing.assert_array_equal(found, np.sort(values, axis=1)[:, :k])
