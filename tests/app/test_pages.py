@@ -58,6 +58,17 @@ def run(page, model="bars-vae"):
     return app
 
 
+def look_closer(app, section):
+    app.segmented_control(key="compare-closer").set_value(section).run()
+    assert not app.exception
+    return app
+
+
+def figures(app):
+    """Every figure that the page defines, one a row; only the section with definitions has them."""
+    return pd.concat([table.value for table in app.dataframe], ignore_index=True)
+
+
 def texts(elements):
     """What a reader sees of these: Markdown's own signs are not part of it."""
     return " ".join(element.value for element in elements).replace("\\", "").replace("**", "")
@@ -157,12 +168,18 @@ def test_one_bad_file_does_not_lose_the_others(own):
 def test_a_pair_is_compared_as_fair_with_measures_and_nulls(own):
     app = run(compare)
     assert "A fair pair, VAE and AE" in texts(app.caption)
-    words = texts(app.markdown)
-    for title in ("Reconstruction error", "Class of the neighbours", "Distance from the prior"):
-        assert title in words
-    assert "Holes" in words
-    assert "Escapes" in words
-    table = app.dataframe[0].value
+    answer = texts(app.markdown)
+    assert "measures of regularity" in answer
+    assert "leaves" in answer
+    table = figures(look_closer(app, "Definitions"))
+    titles = {
+        "Reconstruction error",
+        "Class of the neighbours",
+        "Distance from the prior",
+        "Holes",
+        "Escapes",
+    }
+    assert titles <= set(table["measure"])
     assert {"null", "95 % from", "n", "seed", "source"} <= set(table.columns)
     assert set(table["model"]) == {"bars-vae", "bars-ae"}
 
@@ -176,18 +193,18 @@ def test_an_unfair_pair_lists_what_differs(own):
 
 
 def test_the_column_changes_the_measures(own):
-    app = run(compare)
-    before = app.dataframe[0].value
+    app = look_closer(run(compare), "Definitions")
+    before = figures(app)
     app.segmented_control(key="compare-column").set_value("scale-fair").run()
     assert not app.exception
-    after = app.dataframe[0].value
+    after = figures(app)
     row = (after["measure"] == "Distance from the prior") & (after["model"] == "bars-ae")
     assert after[row]["value"].item() == 0
     assert before[row]["value"].item() > 0
 
 
 def test_drawing_again_changes_the_samples_of_both(own):
-    app = run(compare)
+    app = look_closer(run(compare), "Samples")
     app.button(key="draw-again").click().run()
     assert not app.exception
     assert app.session_state["compare-seed"] == 1
@@ -297,13 +314,13 @@ def test_the_former_one_is_read_from_memory_even_when_many_others_were_opened_si
 
 
 def test_the_former_ones_measures_stay_with_it(own):
-    app = run(compare)
-    before = app.dataframe[0].value
+    app = look_closer(run(compare), "Definitions")
+    before = figures(app)
     train_again(own / "bars-vae")
     app.run()
-    pd.testing.assert_frame_equal(app.dataframe[0].value, before)
+    pd.testing.assert_frame_equal(figures(app), before)
     app.button(key="show-new").click().run()
-    after = app.dataframe[0].value
+    after = figures(app)
     row = (after["measure"] == "Reconstruction error") & (after["model"] == "bars-vae")
     assert after[row]["value"].item() == LOSS
 
@@ -420,7 +437,7 @@ def test_models_that_share_no_held_out_images_are_compared_all_the_same(own):
     with np.load(path) as stored:
         arrays = dict(stored)
     np.savez(path, **{**arrays, "index": arrays["index"] + 1000})
-    app = run(compare)
+    app = look_closer(run(compare), "Interpolation")
     assert "share fewer than two held-out images" in texts(app.info)
 
 
