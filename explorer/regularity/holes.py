@@ -12,11 +12,14 @@ from explorer.regularity.bootstrap import exceedance_interval, exceedance_thresh
 from explorer.regularity.measure import (
     AS_BUILT,
     HEADLINE,
+    MIXTURE,
     NEAR_NULL,
     OUR_DEFINITION,
+    PRIOR,
     SCALE_FAIR,
     Measure,
 )
+from explorer.regularity.mixture import COMPONENTS, Mixture
 from explorer.regularity.prior import draw_gaussian, fit_gaussian
 
 # The fifth neighbour, not the first: a single stray code does not fill a hole.
@@ -131,7 +134,12 @@ def measure_holes(codes: NDArray[np.float64], *, column: str, seed: int) -> tupl
 
 
 def find_holes(
-    codes: NDArray[np.float64], *, column: str, seed: int, own: Distances | None = None
+    codes: NDArray[np.float64],
+    *,
+    column: str,
+    seed: int,
+    own: Distances | None = None,
+    mixture: Mixture | None = None,
 ) -> Holes:
     """Hole rate and escape rate under one prior; neither is to be read without the other.
 
@@ -144,21 +152,20 @@ def find_holes(
 
     Args:
         codes: aggregate posterior samples of a VAE, codes of an AE, (N, D), N at least 20.
-        column: "as built" (prior N(0, I)) or "scale-fair" (prior N(m, S) fitted to the codes).
+        column: "as built" (prior N(0, I)), "scale-fair" (prior N(m, S) fitted to the codes) or
+            "mixture" (ten Gaussians fitted to them), which is no headline.
         seed: of the prior draws and the resamples.
         own: the codes' distances from each other, where they are known already.
+        mixture: for its column, and needed there.
 
     Raises:
         LatentError: too few codes for a fifth neighbour.
     """
-    n, dim = codes.shape
-    generator = np.random.default_rng([seed, 4, int(column == SCALE_FAIR)])
-    if column == SCALE_FAIR:
-        mean, covariance = fit_gaussian(codes)
-    else:
-        mean, covariance = np.zeros(dim), np.eye(dim)
-    draws = draw_gaussian(mean, covariance, n, generator)
-    prior = {AS_BUILT: "N(0, I)", SCALE_FAIR: "N(m, S) fitted to the codes"}[column]
+    n = len(codes)
+    # The two Gaussian priors had their streams before there was a mixture.
+    generator = np.random.default_rng([seed, 4, (AS_BUILT, SCALE_FAIR, MIXTURE).index(column)])
+    draws, prior = _draw_prior(codes, column, mixture, generator)
+    headline = column != MIXTURE
 
     if own is None:
         own = Distances.between(codes, codes, exclude_self=True)
@@ -188,8 +195,8 @@ def find_holes(
             "than the prior hides its holes, so read it with the escape rate."
         ),
         source=OUR_DEFINITION,
-        group=HEADLINE,
-        headline=True,
+        group=HEADLINE if headline else PRIOR,
+        headline=headline,
     )
     escape_rate = Measure(
         key="escape_rate",
@@ -213,10 +220,26 @@ def find_holes(
             "never escapes, so read it with the hole rate."
         ),
         source=OUR_DEFINITION,
-        group=HEADLINE,
-        headline=True,
+        group=HEADLINE if headline else PRIOR,
+        headline=headline,
     )
     return Holes(hole_rate, escape_rate, draws, from_draws, from_codes)
+
+
+def _draw_prior(
+    codes: NDArray[np.float64],
+    column: str,
+    mixture: Mixture | None,
+    generator: np.random.Generator,
+) -> tuple[NDArray[np.float64], str]:
+    """As many draws from a column's prior as there are codes, (N, D), and its name."""
+    n, dim = codes.shape
+    if column == MIXTURE:
+        assert mixture is not None
+        return mixture.sample(n, generator), f"{COMPONENTS} Gaussians fitted to the codes"
+    if column == SCALE_FAIR:
+        return draw_gaussian(*fit_gaussian(codes), n, generator), "N(m, S) fitted to the codes"
+    return draw_gaussian(np.zeros(dim), np.eye(dim), n, generator), "N(0, I)"
 
 
 def plain(value: float) -> float:

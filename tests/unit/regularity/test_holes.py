@@ -6,6 +6,7 @@ from scipy.stats import chi
 
 from explorer.errors import LatentError
 from explorer.regularity.holes import Distances, find_holes, measure_holes
+from explorer.regularity.mixture import fit_mixture
 
 
 def rates(codes, column="as built", seed=0):
@@ -134,3 +135,13 @@ def test_examples_are_the_worst_and_lead_to_images():
         assert one["column"] == "scale-fair"
     for one in examples["escape_rate"]:
         np.testing.assert_allclose(codes[one["row"]], one["z"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("codes", [ring(), two_clusters()], ids=["ring", "two clusters"])
+def test_a_mixture_mends_what_one_gaussian_cannot(codes):
+    found = find_holes(codes, column="mixture", seed=0, mixture=fit_mixture(codes, 0))
+    one_gaussian, _ = rates(codes, "scale-fair")
+    assert found.hole_rate.high < 0.25 * one_gaussian.low
+    assert found.escape_rate.high < 0.25
+    assert (found.hole_rate.column, found.hole_rate.group) == ("mixture", "prior")
+    assert not found.hole_rate.headline
