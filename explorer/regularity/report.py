@@ -226,7 +226,7 @@ def measure_regularity(
         LatentError: arrays that disagree or are not finite, or too few images: at least 20, and
             at least two more than there are latent axes.
     """
-    data = _sub_sampled(_checked(held_out), seed)
+    data = _sub_sampled(checked_held_out(held_out), seed)
     codes = sample_aggregate_posterior(data.mean, data.log_var, seed=seed).astype(np.float64)
     labels = data.labels
     steps: list[tuple[str, Callable[[], tuple[Measure, ...]]]] = [
@@ -257,7 +257,13 @@ def measure_regularity(
     return RegularityReport(tuple(measures), n=len(codes), seed=seed)
 
 
-def _checked(held_out: HeldOut) -> HeldOut:
+def checked_held_out(held_out: HeldOut) -> HeldOut:
+    """What is to be measured, as it is.
+
+    Raises:
+        LatentError: arrays that disagree or are not finite, or too few images: at least 20, and
+            at least two more than there are latent axes.
+    """
     mean = checked_codes(held_out.mean, name="posterior means")
     n, dim = mean.shape
     needed = max(FEWEST_IMAGES, dim + 2)

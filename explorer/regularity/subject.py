@@ -238,15 +238,24 @@ class ModelUnderTest:
         """Images (n, C, H, W) to posterior mean and log_var (n, D); None for an AE."""
         return self.codec.encode(images)
 
-    @cached_property
+    @property
     def extractor(self) -> FeatureExtractor:
         """What turns images into features, and names their class where the set has classes."""
-        if self._extractor is not None:
-            return self._extractor
-        from explorer.models.features import load_extractor
+        return self.load_extractor()
 
-        loaded: FeatureExtractor = load_extractor(self.image_set)
-        return loaded
+    def load_extractor(
+        self, progress: Callable[[str, float | None], None] | None = None
+    ) -> FeatureExtractor:
+        """The extractor; the data set's own is loaded or trained when it is first asked for.
+
+        Args:
+            progress: told how far its training is; may raise to stop it.
+        """
+        if self._extractor is None:
+            from explorer.models.features import load_extractor
+
+            self._extractor = load_extractor(self.image_set, progress=progress)
+        return self._extractor
 
     def features(self, images: NDArray[np.floating]) -> NDArray[np.float32]:
         """Images (n, C, H, W) to features (n, F)."""
