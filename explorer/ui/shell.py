@@ -19,7 +19,7 @@ from explorer.ui.watch import show_watch
 from explorer.ui.words import plain
 
 STYLE = (
-    ".stMainBlockContainer{padding-top:4.2rem;padding-bottom:2rem}"
+    ".stMainBlockContainer{padding:4.2rem 2rem 2rem}"
     "@media(max-width:640px){.stMainBlockContainer{padding:4rem 1rem 2rem}"
     # The sentence beside its button, not above it: a phone has little height.
     ".st-key-shell-news{flex-wrap:nowrap}.st-key-shell-news p{font-size:.9rem}"

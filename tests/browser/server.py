@@ -55,6 +55,12 @@ class StreamlitServer:
         self._log = folder / f"streamlit-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the running server."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it answers.
 

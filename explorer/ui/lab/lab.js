@@ -1161,18 +1161,21 @@ class Lab {
   reconnected() {
     if (this.shownView) this.link.view(this.shownView);
     this.link.decode(this.latents.slice());
-    if (this.wasLost) this.settleViews();
-    this.wasLost = false;
   }
 
   showState(phase, text) {
-    if (phase === "offline") this.wasLost = true;
+    if (phase === "offline" || phase === "refused") this.wasLost = true;
     this.root.dataset.phase = phase;
     this.stateText = text;
     clearTimeout(this.noteTimer);
     this.find(".lab-status").textContent = text;
     this.find(".lab-status").dataset.note = "false";
-    if (phase === "live" && this.map.points) this.askTruth("pin", this.latents, true);
+    if (phase !== "live") return;
+    // After a restart of the server the first line may open with a grant that is no longer known:
+    // only an answer shows that it holds.
+    if (this.wasLost) this.settleViews();
+    else if (this.map.points) this.askTruth("pin", this.latents, true);
+    this.wasLost = false;
   }
 
   /* Words that stand in the status line for a while. */

@@ -69,7 +69,7 @@ class LatentMap {
   clear(data) {
     this.data = data;
     this.points = null;
-    this.place = this.ghost = this.cursor = null;
+    this.place = this.ghost = this.cursor = this.keyed = null;
     this.trail = [];
     this.images = this.tiles = this.shade = null;
     this.outline = null;
@@ -397,6 +397,9 @@ class LatentMap {
   drawOver(now) {
     if (!this.ratio) return;
     const context = this.open(this.over);
+    if (this.points && !this.flat && this.keyed && this.hovered !== undefined) {
+      this.drawRingAt(context, this.keyed, 8);
+    }
     if (!this.points || !this.flat || !this.range) return;
     context.save();
     context.beginPath();
@@ -473,8 +476,9 @@ class LatentMap {
     this.want("over");
   }
 
-  drawRing(context, place, radius) {
-    const spot = this.pixel(place);
+  drawRing(context, place, radius) { this.drawRingAt(context, this.pixel(place), radius); }
+
+  drawRingAt(context, spot, radius) {
     for (const [colour, width] of [[this.ground, 5], [this.text, 2]]) {
       context.strokeStyle = colour;
       context.lineWidth = width;
@@ -548,7 +552,10 @@ class LatentMap {
     return [range[0][0] + x * (range[0][1] - range[0][0]), range[1][1] - y * (range[1][1] - range[1][0])];
   }
 
-  placeOf(row) { return [this.points.places[2 * row], this.points.places[2 * row + 1]]; }
+  placeOf(row) {
+    const { dims, places } = this.points;
+    return Array.from(places.subarray(dims * row, dims * (row + 1)));
+  }
 
   put(element, place) {
     const shown = place && this.flat && this.range;
@@ -597,6 +604,49 @@ class LatentMap {
     return { x: [place?.[0] ?? null], y: [place?.[1] ?? null], z: [place?.[2] ?? null] };
   }
 
+  /* Where places of the solid map are seen, in pixels of the box; what lies behind the eye is not. */
+  solidLens() {
+    const scene = this.plot._fullLayout.scene?._scene;
+    if (!scene?.glplot?.cameraParams) return null;
+    const { model, view, projection } = scene.glplot.cameraParams;
+    const frame = scene.container.getBoundingClientRect(), box = this.box.getBoundingClientRect();
+    const turn = (matrix, [x, y, z, w]) => [0, 1, 2, 3].map((row) =>
+      matrix[row] * x + matrix[4 + row] * y + matrix[8 + row] * z + matrix[12 + row] * w);
+    return (place) => {
+      const scaled = [0, 1, 2].map((axis) => place[axis] * scene.dataScale[axis]);
+      const [x, y, , depth] = turn(projection, turn(view, turn(model, [...scaled, 1])));
+      if (depth <= 0) return null;
+      return {
+        x: frame.left - box.left + (0.5 + 0.5 * x / depth) * frame.width,
+        y: frame.top - box.top + (0.5 - 0.5 * y / depth) * frame.height,
+      };
+    };
+  }
+
+  /* Looks at the point that is nearest in a direction, from the one looked at or else the pin. */
+  solidStep(across, up) {
+    const lens = this.solidLens();
+    const place = this.hovered !== undefined ? this.placeOf(this.hovered) : this.place;
+    const from = lens && place?.length === 3 ? lens(place) : null;
+    if (!from) return;
+    let best, least = Infinity;
+    for (const row of this.plot.data[0].customdata) {
+      const spot = row === this.hovered ? null : lens(this.placeOf(row));
+      if (!spot) continue;
+      const x = spot.x - from.x, y = from.y - spot.y;
+      const ahead = x * across + y * up, aside = Math.abs(x * up) + Math.abs(y * across);
+      // Within 45 degrees of the arrow, and not the very pixel it stands on.
+      if (ahead < 2 || aside > ahead) continue;
+      const away = ahead + 2 * aside;
+      if (away < least) [best, least] = [row, away];
+    }
+    if (best === undefined) return;
+    const spot = lens(this.placeOf(best)), box = this.box.getBoundingClientRect();
+    this.pointer = [box.left + spot.x, box.top + spot.y];
+    this.keyed = spot;
+    this.hover(best);
+  }
+
   moveSolid() {
     if (this.solidTimer || !this.Plotly) return;
     this.solidTimer = setTimeout(() => {
@@ -624,12 +674,13 @@ class LatentMap {
     this.marker.addEventListener("pointerup", (event) => this.endDrag(event));
     this.marker.addEventListener("pointercancel", () => this.cancelDrag());
     this.box.addEventListener("keydown", (event) => this.key(event));
-    this.box.addEventListener("blur", () => { if (this.cursor) this.pointerLeft(); });
+    this.box.addEventListener("blur", () => { if (this.cursor || this.keyed) this.pointerLeft(); });
   }
 
   pointerAt(event) {
     if (!this.points || !this.flat || !this.range || this.dragging || event.pointerType === "touch") {
       this.pointer = [event.clientX, event.clientY];
+      if (this.keyed) this.unhover();
       return;
     }
     this.pointer = [event.clientX, event.clientY];
@@ -672,6 +723,7 @@ class LatentMap {
   unhover() {
     if (this.hovered !== undefined) this.want("over");
     this.hovered = this.asked = undefined;
+    this.keyed = null;
     clearTimeout(this.cardTimer);
     this.card.hidden = true;
   }
@@ -780,7 +832,11 @@ class LatentMap {
 
   keyStep([across, up], event) {
     if (!this.points) return;
-    if (!this.flat) { this.orbit(across, up); return; }
+    if (!this.flat) {
+      if (event.altKey) this.solidStep(across, up);
+      else this.orbit(across, up);
+      return;
+    }
     const unit = (this.span() / this.area.width) * (event.shiftKey ? KEY_FINE : KEY_STEP);
     const looks = this.outline || event.altKey;
     const from = looks ? this.cursor ?? this.place : this.place;
@@ -809,6 +865,10 @@ class LatentMap {
       this.outline = this.cursor = null;
       this.want("over");
       this.selectWithin(corners.map(([x]) => x), corners.map(([, y]) => y), kind);
+    } else if (!this.flat) {
+      const row = this.hovered;
+      this.unhover();
+      if (row !== undefined) this.hooks.onPick(row);
     } else if (this.cursor) {
       const spot = this.cursor, row = this.hovered;
       this.pointerLeft();
@@ -818,7 +878,8 @@ class LatentMap {
 
   startOutline(kind) {
     if (!this.points) return;
-    const corner = this.cursor ?? this.place ?? [0, 1].map((axis) => (this.range[axis][0] + this.range[axis][1]) / 2);
+    const middle = [0, 1].map((axis) => (this.range[axis][0] + this.range[axis][1]) / 2);
+    const corner = Array.from(this.cursor ?? this.place ?? middle).slice(0, 2);
     this.pointerLeft();
     this.outline = { kind, corners: [corner] };
     this.cursor = corner;
@@ -835,11 +896,13 @@ class LatentMap {
   escape() {
     if (this.outline) this.outline = this.cursor = null;
     else if (this.cursor) this.pointerLeft();
+    else if (this.keyed) this.unhover();
     else if (!this.cancelDrag()) this.hooks.onEscape();
     this.want("over");
   }
 
   orbit(across, up) {
+    this.unhover();
     const eye = { ...(this.plot._fullLayout.scene?.camera?.eye ?? { x: 1.25, y: 1.25, z: 1.25 }) };
     const angle = across * 0.15;
     const x = eye.x * Math.cos(angle) - eye.y * Math.sin(angle);
@@ -850,6 +913,7 @@ class LatentMap {
   zoom(factor) {
     if (!this.points) return;
     if (!this.flat) {
+      this.unhover();
       const eye = this.plot._fullLayout.scene?.camera?.eye ?? { x: 1.25, y: 1.25, z: 1.25 };
       this.Plotly.relayout(this.plot, { "scene.camera.eye": { x: eye.x * factor, y: eye.y * factor, z: eye.z * factor } });
       return;

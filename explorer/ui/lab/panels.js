@@ -5,7 +5,7 @@ const THUMB_SIDE = 48;       // px a side of a small picture, at most
 const TABS = { neighbours: "Neighbours", selection: "Selection", bookmarks: "Bookmarks", export: "Export", keys: "Keys" };
 const KEYS = [
   ["Arrows on the map", "move the pinned code; Shift finer"],
-  ["Alt + arrows", "look without pinning; Enter pins"],
+  ["Alt + arrows", "look without pinning, in 3-D from point to point; Enter pins"],
   ["B, L", "select a box, a lasso: arrows move, Space sets a lasso's corner, Enter selects"],
   ["+ − 0", "zoom in, out, all"],
   ["Escape", "go back"],
