@@ -1,33 +1,27 @@
-"""Compare: two checkpoints side by side, the same z in both, and what was measured."""
+"""Compare: two to four checkpoints side by side, one cursor for all, and what was measured."""
 
-from functools import reduce
-
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from explorer.images.sheet import tile
-from explorer.latent.axes import sample_aggregate_posterior
-from explorer.latent.interpolation import lerp, slerp
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.live.route import PREFIX
 from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, differences, find_pair
-from explorer.models.pictures import held_out_pictures
 from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
-from explorer.regularity.prior import fit_noise
 from explorer.regularity.verdict import standings, write_verdict
 from explorer.ui import cached
+from explorer.ui.between import show_interpolation
+from explorer.ui.comparison import COLUMN_WORDS, Comparison, other_seeds
 from explorer.ui.cursor import CursorModel, CursorRequest, show_cursor
-from explorer.ui.measures import read_reports, show_definitions
-from explorer.ui.standing import show_table, show_verdict
+from explorer.ui.evidence import ROW, is_openable, opened_row, show_evidence
+from explorer.ui.measures import read_reports, read_seeds, show_definitions
+from explorer.ui.samples import show_samples
+from explorer.ui.standing import model_colours, show_verdict, table_html
+from explorer.ui.table import show_rows
 from explorer.ui.words import plain
 
-GRID_COLUMNS, GRID_ROWS = 8, 4
-STEPS = 9
 MOST_MODELS = 4
-COLUMN_WORDS = {AS_BUILT: "As built: z ~ N(0, I)", SCALE_FAIR: "Scale-fair: z ~ N(m, S)"}
+CLOSER_KEY, EVIDENCE = "compare-closer", "Evidence"
 
 
 def show_compare(listing: Listing, listings: list[Listing], /) -> None:
@@ -63,19 +57,35 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
     )
     show_fairness(models)
     cursor, answer = st.columns([5, 6], gap="medium")
+    with answer:
+        reports = read_reports(group)
+    comparison = Comparison(
+        listings=group,
+        models=models,
+        names=names,
+        colours=model_colours(len(names)),
+        column=column,
+        reports=reports,
+        found={} if reports is None else standings([one.measures for one in reports], column),
+        seeds=[
+            read_seeds([seed for seed in other_seeds(one, listings) if seed.name not in names])
+            for one in group
+        ],
+    )
     with cursor:
         show_shared_cursor(models, names, column)
     with answer:
-        show_standing(group, names, column)
+        show_standing(comparison)
+    # Not as a default: the table sets it too.
+    st.session_state.setdefault(CLOSER_KEY, EVIDENCE)
     closer = st.segmented_control(
         "Look closer",
         list(CLOSER),
-        default="Samples",
-        key="compare-closer",
+        key=CLOSER_KEY,
         required=True,
         label_visibility="collapsed",
     )
-    CLOSER[closer](models, names, column, group)
+    CLOSER[closer or EVIDENCE](comparison)
 
 
 def pick_others(listing: Listing, listings: list[Listing]) -> list[Listing] | None:
@@ -130,19 +140,33 @@ def show_shared_cursor(models: list[OpenedModel], names: list[str], column: str)
     )
 
 
-def show_standing(group: list[Listing], names: list[str], column: str) -> None:
+def show_standing(comparison: Comparison) -> None:
     """Which is more regular, in words, and the table it rests on."""
-    reports = read_reports(group)
-    if reports is None:
+    names, found = comparison.names, comparison.found
+    if comparison.reports is None:
         return
-    found = standings([report.measures for report in reports], column)
-    show_verdict(write_verdict(names, found))
-    show_table(names, found)
-    st.caption(
-        "✓ marks a model whose interval lies apart from every other's; overlapping intervals are "
-        "a tie. The dashed line is the null value: what no structure at all would give. Hole and "
-        "escape rate are read together: a wide cloud that swallows the prior has no holes."
+    show_verdict(write_verdict(names, dict(found)))
+    seeds = comparison.seed_figures()
+    shown = st.session_state.get(CLOSER_KEY, EVIDENCE) == EVIDENCE
+    show_rows(
+        table_html(names, found, seeds=seeds, openable=[key for key in found if is_openable(key)]),
+        opened=opened_row(dict(found)) if shown else None,
+        on_open=open_row,
+        key="compare-table",
     )
+    several = "○ other seeds of the same training. " if any(comparison.seeds) else ""
+    st.caption(
+        "Open a row to see the pictures behind it. ✓ marks a model whose interval lies apart from "
+        f"every other's; overlapping intervals are a tie. {several}The dashed line is the null "
+        "value: what no structure at all would give. Read holes and escapes together: a wide cloud "
+        "that swallows the prior has no holes."
+    )
+
+
+def open_row(row: str) -> None:
+    """Show what is behind a measure, below the table."""
+    st.session_state[ROW] = row
+    st.session_state[CLOSER_KEY] = EVIDENCE
 
 
 def show_fairness(models: list[OpenedModel]) -> None:
@@ -172,163 +196,9 @@ def show_fairness(models: list[OpenedModel]) -> None:
         )
 
 
-def show_maps(
-    models: list[OpenedModel], names: list[str], _column: str, _group: list[Listing]
-) -> None:
-    """Both maps."""
-    from explorer.plots.maps import plot_map
-
-    st.subheader("Where held-out images lie")
-    for side, model, name in zip(st.columns(len(models)), models, names, strict=True):
-        with side:
-            st.markdown(f"**{plain(name)}**")
-            figure = plot_map(
-                model.projection.coordinates,
-                model.encodings.labels,
-                model.config.data.classes,
-                exact=model.placement.exact,
-                prior=model.placement.exact,
-                height=400,
-            )
-            st.plotly_chart(
-                figure,
-                key=f"compare-map-{name}",
-                config={"displaylogo": False, "scrollZoom": True},
-            )
-    if all(model.placement.exact for model in models):
-        st.caption(
-            "The latent planes themselves, each at its own scale; the dotted circles are 1, 2 and "
-            "3 standard deviations of the prior N(0, I)."
-        )
-    else:
-        st.caption(
-            "UMAP keeps neighbours, not distances or empty space: how regular a latent space is "
-            "cannot be read off these two maps. The measures above are taken in the latent space."
-        )
-
-
-def codes_of(model: OpenedModel) -> NDArray[np.float32]:
-    """One draw an image from the aggregate posterior, (N, D)."""
-    return sample_aggregate_posterior(model.encodings.mean, model.encodings.log_var, seed=0)
-
-
-def draw_prior(
-    models: list[OpenedModel], column: str, count: int, seed: int
-) -> list[NDArray[np.float32]]:
-    """The same noise for each model, on the scale that the column asks for.
-
-    Args:
-        models: the checkpoints.
-        column: "as built" or "scale-fair".
-        count: draws.
-        seed: of the noise.
-
-    Returns:
-        (count, D) for each model.
-    """
-    most = max(model.latent_dim for model in models)
-    noise = np.random.default_rng(seed).standard_normal((count, most))
-    drawn = []
-    for model in models:
-        mine = noise[:, : model.latent_dim]
-        if column == SCALE_FAIR:
-            mine = fit_noise(mine, codes_of(model).astype(np.float64))
-        drawn.append(mine.astype(np.float32))
-    return drawn
-
-
-def show_sheet(images: NDArray[np.float32] | NDArray[np.uint8], columns: int, alt: str) -> None:
-    """Images in a grid, as wide as there is room."""
-    scale = max(1, 640 // (columns * images.shape[-1]))
-    st.image(tile(images, columns, scale=scale, gap=2), width="stretch", caption=alt)
-
-
-def show_samples(
-    models: list[OpenedModel], names: list[str], column: str, _group: list[Listing]
-) -> None:
-    """Prior samples of both from the same z."""
-    heading, action = st.columns([4, 1], vertical_alignment="bottom")
-    heading.subheader("Samples from the same z")
-    seed = int(st.session_state.get("compare-seed", 0))
-    if action.button("Draw again", icon=":material/casino:", key="draw-again", width="stretch"):
-        seed += 1
-        st.session_state["compare-seed"] = seed
-    drawn = draw_prior(models, column, GRID_COLUMNS * GRID_ROWS, seed)
-    for side, model, name, latents in zip(
-        st.columns(len(models)), models, names, drawn, strict=True
-    ):
-        with side:
-            st.markdown(f"**{plain(name)}**")
-            show_sheet(
-                model.codec.decode(latents),
-                GRID_COLUMNS,
-                f"{COLUMN_WORDS[column].split(': ')[1]}, the same noise on both sides",
-            )
-
-
-def show_interpolation(
-    models: list[OpenedModel], names: list[str], _column: str, _group: list[Listing]
-) -> None:
-    """The way between the same two held-out images in both."""
-    heading, kind, action = st.columns([3, 1, 1], vertical_alignment="bottom")
-    heading.subheader("Between the same two images")
-    if models[0].config.data.fingerprint != models[1].config.data.fingerprint:
-        st.info("The two models were made for different images: there is no common pair of ends.")
-        return
-    path = kind.segmented_control(
-        "Path", ["lerp", "slerp"], default="lerp", key="path", required=True,
-        label_visibility="collapsed",
-        help="lerp: the straight line between the codes. slerp: along the sphere.",
-    )  # fmt: skip
-    seed = int(st.session_state.get("compare-ends", 0))
-    if action.button("Two others", icon=":material/shuffle:", key="two-others", width="stretch"):
-        seed += 1
-        st.session_state["compare-ends"] = seed
-    ends = pick_ends(models, seed)
-    if ends is None:
-        st.info("The two models share fewer than two held-out images.")
-        return
-    images = held_out_pictures(models[0].config.data, ends)
-    steps = {"lerp": lerp, "slerp": slerp}[path]
-    for side, model, name in zip(st.columns(len(models)), models, names, strict=True):
-        rows = [int(np.flatnonzero(model.encodings.index == end)[0]) for end in ends]
-        codes = model.encodings.mean[rows]
-        with side:
-            st.markdown(f"**{plain(name)}**")
-            show_sheet(
-                model.codec.decode(steps(codes[0], codes[1], STEPS)),
-                STEPS,
-                f"{path} between the mean codes, |Δz| = {np.linalg.norm(codes[1] - codes[0]):.2f}",
-            )
-    if images is not None:
-        with st.container(width=220):
-            show_sheet(images, 2, "The two held-out images themselves")
-
-
-def pick_ends(models: list[OpenedModel], seed: int) -> NDArray[np.int64] | None:
-    """Two images that every model held out, of different classes where there are any.
-
-    Returns:
-        Their places in the data set, (2,); None if there are no two.
-    """
-    shared = reduce(np.intersect1d, (model.encodings.index for model in models))
-    if len(shared) < 2:
-        return None
-    generator = np.random.default_rng(seed)
-    first = generator.choice(shared)
-    others = shared[shared != first]
-    encodings = models[0].encodings
-    if encodings.labels is not None:
-        # In the order of `index`, whatever that order is.
-        classes = dict(zip(encodings.index.tolist(), encodings.labels.tolist(), strict=True))
-        unlike = [other for other in others.tolist() if classes[other] != classes[int(first)]]
-        others = np.array(unlike or others.tolist())
-    return np.array([first, generator.choice(others)])
-
-
 CLOSER = {
+    EVIDENCE: show_evidence,
     "Samples": show_samples,
     "Interpolation": show_interpolation,
-    "Maps": show_maps,
     "Definitions": show_definitions,
 }

@@ -1,13 +1,16 @@
 """The measured reports of several checkpoints: read, and set out figure by figure."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import streamlit as st
 
 from explorer.errors import CheckpointError
-from explorer.live.model import OpenedModel
 from explorer.models.library import Listing
-from explorer.regularity.measure import GROUPS, NO_PRIOR, Measure
+from explorer.regularity.measure import GROUPS, MIXTURE, NO_PRIOR, Measure
 from explorer.regularity.report import FEWEST_IMAGES, RegularityReport
 from explorer.ui import cached
+from explorer.ui.comparison import Comparison
 from explorer.ui.words import plain
 
 GROUP_TITLES = {
@@ -39,19 +42,34 @@ def read_reports(group: list[Listing]) -> list[RegularityReport] | None:
     return reports
 
 
-def show_definitions(
-    _models: list[OpenedModel], names: list[str], column: str, group: list[Listing]
-) -> None:
-    """Every figure of every model, with interval, null value, definition and source."""
-    reports = read_reports(group)
-    if reports is None:
+def read_seeds(others: Sequence[Listing]) -> dict[str, RegularityReport]:
+    """The reports of further seeds, by name; those that cannot be used are left out."""
+    found = {}
+    for listing in others:
+        with suppress(CheckpointError):
+            report = cached.report_of(listing)
+            if report is not None:
+                found[listing.name] = report
+    return found
+
+
+def show_definitions(comparison: Comparison) -> None:
+    """Every figure of every model and seed, with interval, null value, definition and source."""
+    if comparison.reports is None:
         return
+    named = [
+        entry
+        for name, report, seeds in zip(
+            comparison.names, comparison.reports, comparison.seeds, strict=True
+        )
+        for entry in ((name, report), *seeds.items())
+    ]
     for part in GROUPS:
         rows = [
             as_row(one, name)
-            for name, report in zip(names, reports, strict=True)
+            for name, report in named
             for one in report.measures
-            if one.group == part and one.column in (column, NO_PRIOR)
+            if one.group == part and one.column in (comparison.column, MIXTURE, NO_PRIOR)
         ]
         if not rows:
             continue
@@ -67,6 +85,7 @@ def as_row(measure: Measure, name: str) -> dict[str, object]:
     return {
         "measure": measure.title,
         "model": name,
+        "prior": measure.column,
         "value": measure.value,
         "95 % from": measure.low,
         "to": measure.high,

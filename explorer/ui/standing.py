@@ -1,6 +1,6 @@
 """The verdict in words, and the table of headline measures it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
@@ -8,91 +8,110 @@ import streamlit as st
 from explorer.plots.palette import class_colours
 from explorer.regularity.measure import HIGHER, LOWER, NEAR_NULL, Measure
 from explorer.regularity.verdict import Standing
+from explorer.ui.words import plain
 
 DIRECTION = {HIGHER: ("↑", "higher is better"), LOWER: ("↓", "lower is better")}
 NEAR = {NEAR_NULL: ("◦", "near the dashed line is better")}
 MARGIN = 0.06  # of the plot's width on either side
+LONGEST_NAME = 20  # characters of a column's head
 
-STYLE = """<style>
-.standing{width:100%;border-collapse:collapse;font-size:.82rem;line-height:1.25;
-font-variant-numeric:tabular-nums}
-.standing th,.standing td{padding:.22rem .4rem;border:0;text-align:right;white-space:nowrap;
-border-bottom:1px solid rgba(128,128,128,.22)}
-.standing th:first-child,.standing td:first-child{text-align:left}
-.standing th{font-weight:600;font-size:.76rem}
-.standing th i{display:inline-block;width:.65rem;height:.65rem;border-radius:50%;margin-right:.3rem}
-.standing td small{opacity:.7}
-.standing td.best{font-weight:700}
-.standing td.best::before{content:"✓ ";color:#2e9d5b}
-.standing .plot{position:relative;width:9rem;min-width:6rem;padding:0}
-.standing .plot div{position:absolute}
-.standing .null{top:2px;bottom:2px;border-left:1px dashed currentColor;opacity:.55}
-.standing .whisker{height:2px;border-radius:1px;min-width:2px}
-.standing .dot{width:8px;height:8px;border-radius:50%;margin:-3px 0 0 -4px}
-@media(max-width:40rem){.standing .plot{display:none}}
-</style>"""
+# Of each model, the figures of its other seeds by measure.
+Seeds = Sequence[Mapping[str, Sequence[float]]]
 
 
 def show_verdict(sentences: Sequence[str]) -> None:
     """The answer first and large, the rest below it."""
     answer, *rest = sentences
-    st.markdown(f"##### {escape_markdown(answer)}")
+    st.markdown(f"##### {plain(answer)}")
     if rest:
-        st.markdown(" ".join(escape_markdown(line) for line in rest))
+        st.markdown(" ".join(plain(line) for line in rest))
 
 
-def escape_markdown(text: str) -> str:
-    """As `words.plain`; names in a verdict come from folders."""
-    from explorer.ui.words import plain
-
-    return plain(text)
-
-
-def show_table(names: Sequence[str], found: dict[str, Standing]) -> None:
+def table_html(
+    names: Sequence[str],
+    found: Mapping[str, Standing],
+    *,
+    seeds: Seeds = (),
+    openable: Sequence[str] = (),
+) -> str:
     """One row a measure: what it is, the intervals, the figures, the winner marked.
 
     Args:
         names: of the models.
         found: how they stand, in order.
+        seeds: the figures of further seeds, a model each; drawn as small circles.
+        openable: the measures that there are pictures of.
     """
-    colours = class_colours(max(2, len(names)))
+    colours = model_colours(len(names))
     head = "".join(
-        f'<th title="{escape(name)}"><i style="background:{colour}"></i>{escape(_short(name))}</th>'
-        for name, colour in zip(names, colours, strict=False)
+        f'<th scope="col" title="{escape(name)}"><i style="background:{colour}"></i>'
+        f"{escape(_short(name))}</th>"
+        for name, colour in zip(names, colours, strict=True)
     )
-    rows = "".join(_row(standing, colours) for standing in found.values())
-    st.html(
-        f'{STYLE}<table class="standing"><thead><tr><th>Measure</th><th>95 % intervals</th>{head}'
-        f"</tr></thead><tbody>{rows}</tbody></table>"
+    rows = "".join(
+        _row(
+            key,
+            standing,
+            colours,
+            [one.get(key, ()) for one in seeds],
+            openable=key in openable,
+        )
+        for key, standing in found.items()
     )
+    return (
+        '<table class="standing"><thead><tr><th scope="col">Measure</th>'
+        f'<th scope="col">95 % intervals</th>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    )
+
+
+def model_colours(count: int) -> list[str]:
+    """One colour a model, the same in the table and in every figure."""
+    return class_colours(max(2, count))[:count]
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 20 else f"{name[:19]}…"
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
-def _row(standing: Standing, colours: Sequence[str]) -> str:
+def _row(
+    key: str,
+    standing: Standing,
+    colours: Sequence[str],
+    seeds: Sequence[Sequence[float]],
+    *,
+    openable: bool,
+) -> str:
     first = standing.measures[0]
     sign, words = (DIRECTION | NEAR).get(first.better, ("", "describes; no side is better"))
     cells = "".join(
-        f'<td class="{"best" if standing.best == place else ""}" title="{_interval(one)}">'
-        f"{figure(one.value)}</td>"
+        f'<td class="{"best" if standing.best == place else ""}" '
+        f'title="{_told(one, seeds[place] if place < len(seeds) else ())}">{figure(one.value)}</td>'
         for place, one in enumerate(standing.measures)
     )
-    told = f"{first.student} ({words}; {first.unit})"
+    told = escape(f"{first.student} ({words}; {first.unit})")
+    title = f"{escape(first.title)} <small>{sign}</small>"
+    if openable:
+        attributes = f' data-row="{escape(key)}"'
+        title = f'<button type="button" aria-expanded="false">{title}</button>'
+    else:
+        attributes, title = "", f'<span class="plain">{title}</span>'
     return (
-        f'<tr><td title="{escape(told)}">{escape(first.title)} <small>{sign}</small></td>'
-        f'<td class="plot">{_plot(standing.measures, colours)}</td>{cells}</tr>'
+        f'<tr{attributes}><td title="{told}">{title}</td>'
+        f'<td class="plot">{_plot(standing.measures, colours, seeds)}</td>{cells}</tr>'
     )
 
 
-def _interval(measure: Measure) -> str:
+def _told(measure: Measure, seeds: Sequence[float]) -> str:
     if measure.low is None or measure.high is None:
-        return escape(measure.note or "no interval")
-    return (
-        f"95 % from {figure(measure.low)} to {figure(measure.high)} {escape(measure.unit)}, "
-        f"n = {measure.n:,}"
-    )
+        told = measure.note or "no interval"
+    else:
+        told = (
+            f"95 % from {figure(measure.low)} to {figure(measure.high)} {measure.unit}, "
+            f"n = {measure.n:,}"
+        )
+    if seeds:
+        told += f"; other seeds: {', '.join(figure(value) for value in seeds)}"
+    return escape(told)
 
 
 def figure(value: float) -> str:
@@ -102,13 +121,15 @@ def figure(value: float) -> str:
     return f"{value:.2g}"
 
 
-def _plot(measures: Sequence[Measure], colours: Sequence[str]) -> str:
+def _plot(
+    measures: Sequence[Measure], colours: Sequence[str], seeds: Sequence[Sequence[float]]
+) -> str:
     ends = [
         number
         for one in measures
         for number in (one.low, one.high, one.value, one.null)
         if number is not None
-    ]
+    ] + [value for values in seeds for value in values]
     low, high = min(ends), max(ends)
     width = (high - low) or abs(high) or 1.0
 
@@ -126,6 +147,11 @@ def _plot(measures: Sequence[Measure], colours: Sequence[str]) -> str:
                 f'<div class="whisker" style="left:{left:.1f}%;width:{place(one.high) - left:.1f}%;'
                 f'top:{top:.0f}%;background:{colour}"></div>'
             )
+        parts += [
+            f'<div class="seed" style="left:{place(value):.1f}%;top:{top:.0f}%;'
+            f'border-color:{colour}"></div>'
+            for value in (seeds[number] if number < len(seeds) else ())
+        ]
         parts.append(
             f'<div class="dot" style="left:{place(one.value):.1f}%;top:{top:.0f}%;'
             f'background:{colour}"></div>'

@@ -210,6 +210,33 @@ def test_drawing_again_changes_the_samples_of_both(own):
     assert app.session_state["compare-seed"] == 1
 
 
+@pytest.mark.parametrize(
+    "row",
+    ["hole_rate", "escape_rate", "knn_accuracy", "prior_match", "reconstruction_nll"],
+)
+def test_each_row_opens_to_what_is_behind_it(own, row):
+    app = run(compare)
+    app.selectbox(key="compare-row").set_value(row).run()
+    assert not app.exception
+    if row == "prior_match":
+        assert len(app.get("plotly_chart")) == 2
+    elif row == "reconstruction_nll":
+        assert "not at hand" in texts(app.info)
+    else:
+        told = "rightly" in texts(app.info)  # of so few images all may be named rightly
+        assert len(app.get("image")) + 2 * told >= 2
+
+
+def test_other_seeds_are_figures_of_their_own(own):
+    shutil.copytree(own / "bars-vae", own / "bars-vae-seed1")
+    config = own / "bars-vae-seed1" / "config.json"
+    config.write_text(config.read_text().replace('"seed": 0', '"seed": 1'))
+    app = run(compare)
+    assert "other seeds" in texts(app.caption)
+    table = figures(look_closer(app, "Definitions"))
+    assert {"bars-vae", "bars-vae-seed1", "bars-ae"} == set(table["model"])
+
+
 def test_without_a_report_the_page_says_what_to_do(own):
     (own / "bars-ae" / "regularity.json").unlink()
     app = run(compare)
