@@ -61,9 +61,13 @@ def find_ink(grey: NDArray[np.uint8], *, strokes: bool) -> Ink | None:
 
     dark = _energy(-residual, noise) >= _energy(residual, noise)
     border = residual[_border_mask(residual.shape)]
-    shadowed = strokes and (np.abs(border) > max(4 * noise, 0.08)).mean() > _SHADOW_SHARE
+    shadowed = strokes and (np.abs(border) > max(4 * _grain(small), 0.08)).mean() > _SHADOW_SHARE
     if shadowed:
-        paper = _surroundings(small, levels.shape, dark)
+        # The shadow itself lies on one side of the surface, so the strokes' side is asked anew.
+        around = _surroundings(small, small.shape)
+        noise = _noise(small - around)
+        dark = _energy(around - small, noise) >= _energy(small - around, noise)
+        paper = _surroundings(small, levels.shape)
 
     difference = _calm(paper - levels if dark else levels - paper)
     noise = _noise(difference)
@@ -110,6 +114,13 @@ def _noise(difference: NDArray[np.float32]) -> float:
     """Standard deviation of the paper's own grain (1.4826 times the median deviation)."""
     paper = difference[np.abs(difference) < _NEAR_PAPER]
     return 1.4826 * float(np.median(np.abs(paper))) if paper.size else 0.0
+
+
+def _grain(levels: NDArray[np.float32]) -> float:
+    """Standard deviation from pixel to pixel, which the edge of a shadow hardly adds to."""
+    bends = np.abs(np.diff(levels, 2, axis=int(levels.shape[1] > levels.shape[0])))
+    # Of three independent pixels in the weights 1, -2, 1.
+    return 1.4826 * float(np.median(bends)) / 6**0.5 if bends.size else 0.0
 
 
 def _energy(side: NDArray[np.float32], noise: float) -> float:
@@ -162,19 +173,15 @@ def _evaluate(surface: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[n
     return np.clip(np.tensordot(surface, _terms(shape), 1), 0, 1).astype(np.float32)
 
 
-def _surroundings(
-    small: NDArray[np.float32], shape: tuple[int, ...], dark: bool
-) -> NDArray[np.float32]:
-    """The paper as a morphological closing (dark ink) or opening (light ink)."""
+def _surroundings(small: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The median of a window wider than any stroke, which keeps a shadow's edge where it is.
+
+    Args:
+        small: (h, w).
+        shape: (H, W) of the answer.
+    """
     image = Image.fromarray(np.rint(small * 255).astype(np.uint8))
-    kernel = max(3, max(small.shape) // 5 | 1)
-    # The second goes one cell further, or a shadow's blurred edge would pass for a stroke.
-    if dark:
-        image = image.filter(ImageFilter.MaxFilter(kernel))
-        image = image.filter(ImageFilter.MinFilter(kernel + 2))
-    else:
-        image = image.filter(ImageFilter.MinFilter(kernel))
-        image = image.filter(ImageFilter.MaxFilter(kernel + 2))
+    image = image.filter(ImageFilter.MedianFilter(max(3, max(small.shape) // 4 | 1)))
     resized = image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
     paper: NDArray[np.float32] = np.divide(np.asarray(resized), np.float32(255))
     return paper
