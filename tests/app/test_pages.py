@@ -227,6 +227,35 @@ def test_each_row_opens_to_what_is_behind_it(own, row):
         assert len(app.get("image")) + 2 * told >= 2
 
 
+@pytest.mark.parametrize("section", ["Samples", "Interpolation", "Plane", "Axes", "Definitions"])
+@pytest.mark.parametrize("column", ["as built", "scale-fair"])
+def test_every_section_shows_under_either_prior(own, section, column):
+    app = run(compare)
+    app.segmented_control(key="compare-column").set_value(column)
+    look_closer(app, section)
+    assert not app.error
+
+
+def test_the_stretch_and_the_manifold_are_drawn_when_asked_for(own):
+    app = look_closer(run(compare), "Plane")
+    app.segmented_control(key="compare-shade").set_value("Magnification").run()
+    app.toggle(key="compare-manifold").set_value(True).run()
+    assert not app.exception
+    assert len(app.get("image")) == 2
+
+
+def test_the_ends_of_the_way_are_picked_by_number_or_by_chance(own):
+    app = look_closer(run(compare), "Interpolation")
+    first, last = (app.number_input(key=f"compare-{end}").value for end in ("from", "to"))
+    app.button(key="two-others").click().run()
+    assert not app.exception
+    assert [app.number_input(key=f"compare-{end}").value for end in ("from", "to")] != [first, last]
+    app.number_input(key="compare-from").set_value(first).run()
+    assert not app.exception
+    assert app.number_input(key="compare-from").value == first
+    assert len(app.get("plotly_chart")) == 4
+
+
 def test_other_seeds_are_figures_of_their_own(own):
     shutil.copytree(own / "bars-vae", own / "bars-vae-seed1")
     config = own / "bars-vae-seed1" / "config.json"
