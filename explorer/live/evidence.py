@@ -178,7 +178,7 @@ def _neighbours(model: OpenedModel, _column: str, _examples: Examples) -> Exhibi
 
 def _midpoints(model: OpenedModel, _column: str, examples: Examples) -> Exhibit:
     pairs = [pair for one in examples if (pair := _pair(one, model)) is not None]
-    said = "of the measurement"
+    said = "of the measurement whose middle looks least real"
     if not pairs:
         count = len(model.encodings.mean)
         if count < 2:
@@ -212,7 +212,7 @@ def _perturbed(model: OpenedModel, _column: str, examples: Examples) -> Exhibit:
         (row, code)
         for one in examples
         if (row := _row(one.get("row"), model)) is not None
-        and (code := _code(one.get("z", one.get("perturbed")), model)) is not None
+        and (code := _code(one.get("z"), model)) is not None
     ]
     if found:
         rows = np.array([row for row, _ in found[:MOST]])
@@ -222,8 +222,9 @@ def _perturbed(model: OpenedModel, _column: str, examples: Examples) -> Exhibit:
         return Exhibit(
             _stack([images, before, decode_pictures(model, codes)]),
             COLUMNS,
-            f"Codes that lost their class: the {_image_word(real)}, the decoding of its code, and "
-            f"below it the decoding after noise of {NOISE} standard deviations of all codes.",
+            f"Images that lost their class: the {_image_word(real)}, the decoding of its code, and "
+            "below it what the classifier took for another class, the decoding after noise of "
+            f"{NOISE} standard deviations of all codes.",
         )
     rows = np.random.default_rng(0).permutation(len(model.encodings.mean))[:COLUMNS]
     noise = np.random.default_rng(1).standard_normal((STEPS - 2, len(rows), model.latent_dim))
@@ -340,11 +341,7 @@ def _rows(examples: Examples, model: OpenedModel) -> NDArray[np.int64]:
 
 
 def _pair(example: Mapping[str, Any], model: OpenedModel) -> tuple[int, int] | None:
-    """Two rows out of a report: of `rows`, or of the pointers `first` and `last`."""
-    ends = example.get("rows")
-    if not isinstance(ends, list):
-        ends = [example.get("first"), example.get("last")]
-    rows = [_row(end.get("row") if isinstance(end, dict) else end, model) for end in ends]
-    if len(rows) != 2 or rows[0] is None or rows[1] is None:
-        return None
-    return rows[0], rows[1]
+    """Two rows out of a report, of the pointers `first` and `second`."""
+    ends = [example.get(name) for name in ("first", "second")]
+    first, second = (_row(end.get("row"), model) if isinstance(end, dict) else None for end in ends)
+    return None if first is None or second is None else (first, second)

@@ -15,6 +15,7 @@ from explorer.ui.between import show_interpolation
 from explorer.ui.comparison import COLUMN_WORDS, Comparison, other_seeds
 from explorer.ui.cursor import CursorModel, CursorRequest, show_cursor
 from explorer.ui.evidence import ROW, is_openable, opened_row, show_evidence
+from explorer.ui.export import show_export
 from explorer.ui.measures import read_reports, read_seeds, show_definitions
 from explorer.ui.planes import show_planes
 from explorer.ui.samples import show_samples
@@ -205,4 +206,5 @@ CLOSER = {
     "Plane": show_planes,
     "Axes": show_axes,
     "Definitions": show_definitions,
+    "Export": show_export,
 }

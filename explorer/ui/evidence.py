@@ -65,18 +65,21 @@ def show_one(comparison: Comparison, place: int, row: str) -> None:
     model, name = comparison.models[place], comparison.names[place]
     measure = comparison.found[row].measures[place]
     st.markdown(f"**{plain(name)}** · {measure.value:.3g} {plain(measure.unit)}")
-    reports = comparison.reports
-    examples = () if reports is None else tuple(reports[place].examples.get(row, ()))
     column = comparison.column if measure.column != NO_PRIOR else NO_PRIOR
     try:
-        exhibit = cached_exhibit(model, *key_of(model), row, column, _plain_examples(examples))
+        exhibit = cached_exhibit(
+            model, *key_of(model), row, column, examples_of(comparison, place, row)
+        )
     except ExplorerError as error:
         st.info(plain(str(error)))
         return
     show_sheet(exhibit.pictures.transpose(0, 3, 1, 2), exhibit.columns, exhibit.caption)
 
 
-def _plain_examples(examples: tuple[object, ...]) -> list[dict[str, object]]:
+def examples_of(comparison: Comparison, place: int, row: str) -> list[dict[str, object]]:
+    """What the report of a model holds that leads to the pictures of a row."""
+    reports = comparison.reports
+    examples = () if reports is None else reports[place].examples.get(row, ())
     return [one for one in examples if isinstance(one, dict)]
 
 

@@ -256,6 +256,24 @@ def test_the_ends_of_the_way_are_picked_by_number_or_by_chance(own):
     assert len(app.get("plotly_chart")) == 4
 
 
+def test_the_comparison_is_written_as_one_page(own):
+    app = look_closer(run(compare), "Export")
+    assert {button.key for button in app.get("download_button")} == {
+        "download-csv",
+        "download-json",
+    }
+    app.button(key="write-page").click().run()
+    assert not app.exception
+    html = app.session_state["compare-page"].html.decode()
+    assert "measures of regularity" in html
+    for part in ("Samples", "principal axes", "Between images", "KL of each axis", "Covariance"):
+        assert part in html
+    app.run()
+    assert not [button for button in app.button if button.key == "write-page"]
+    app.segmented_control(key="compare-column").set_value("scale-fair").run()
+    assert app.button(key="write-page")
+
+
 def test_other_seeds_are_figures_of_their_own(own):
     shutil.copytree(own / "bars-vae", own / "bars-vae-seed1")
     config = own / "bars-vae-seed1" / "config.json"

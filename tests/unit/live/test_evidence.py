@@ -68,8 +68,8 @@ def test_examples_of_another_prior_are_not_shown(digits):
     [
         {"column": AS_BUILT, "z": [1e400] * 8},
         {"column": AS_BUILT, "z": [0.0] * 3, "row": 10**9},
-        {"column": AS_BUILT, "z": "far", "row": "first", "rows": [0]},
-        {"column": AS_BUILT, "row": True, "rows": [True, 1], "first": {"row": -1}, "last": None},
+        {"column": AS_BUILT, "z": "far", "row": "first", "first": [0]},
+        {"column": AS_BUILT, "row": True, "first": {"row": -1}, "second": {"row": 0}},
     ],
 )
 @pytest.mark.parametrize("key", WITHOUT_IMAGES)
@@ -80,7 +80,7 @@ def test_examples_that_do_not_fit_the_model_are_as_good_as_none(digits, key, jun
 
 
 def test_a_strip_begins_and_ends_with_the_images_of_the_pair(digits):
-    found = find_exhibit(digits, "midpoint_realism", NO_PRIOR, [{"rows": [3, 7]}])
+    found = find_exhibit(digits, "midpoint_realism", NO_PRIOR, [{"first": {"row": 3}, "second": {"row": 7}}])
     images = load_images("digits").images[digits.encodings.index[[3, 7]]]
     assert len(found.pictures) == STEPS
     assert np.array_equal(found.pictures[[0, -1]], images.transpose(0, 2, 3, 1))
