@@ -7,15 +7,18 @@ is checked before a pixel is decoded.
 import re
 import struct
 import zlib
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, features
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 MAX_PIXELS = 40_000_000
+# Their decoders hold a picture several times over: 40 million pixels took 590 MB.
+FEWER_PIXELS = {"WEBP": 24_000_000, "AVIF": 24_000_000}
 
 # What Pillow's decoders raise on damaged files; 6,000 of them raised nothing else.
 DECODER_ERRORS = (
@@ -44,14 +47,26 @@ _TURNS = {
     8: (Image.Transpose.ROTATE_90, "turned by 90° to the left"),
 }
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\x00", b"MM\x00*")
+_TIFF_TILE = (322, 323)
+# Of a deep image, looked at in parts: 16 MB of the widest values.
+_STRIP_PIXELS = 2_000_000
 
 
 class UnreadableImageError(Exception):
     """Why one image cannot be read; who reads it adds its name and raises their own error."""
 
 
-def open_image(source: BinaryIO) -> Image.Image:
+def has_avif() -> bool:
+    """Whether this Pillow reads AVIF, which phones and websites use."""
+    return bool(features.check("avif"))
+
+
+def open_image(source: BinaryIO, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """Read the header of an image; no pixel is decoded yet.
+
+    Args:
+        source: the file.
+        formats: Pillow's names of those tried.
 
     Raises:
         UnreadableImageError: not an image of an allowed format, or too many pixels.
@@ -59,21 +74,44 @@ def open_image(source: BinaryIO) -> Image.Image:
     head = source.read(12)
     source.seek(0)
     try:
-        image = Image.open(source, formats=FORMATS)
+        image = Image.open(source, formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
-        raise _too_large(int(found[1]) if found else None) from error
+        raise _too_large(int(found[1]) if found else None, MAX_PIXELS) from error
     except DECODER_ERRORS as error:
-        if head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP"):
-            raise UnreadableImageError(
-                "the file is damaged or cut off: save or send it again"
-            ) from error
+        known = head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+        if known or ("AVIF" in formats and head[4:] in (b"ftypavif", b"ftypavis")):
+            raise UnreadableImageError(_broken(head.startswith((b"II", b"MM")))) from error
         raise UnreadableImageError(
             f"this is not an image in a format that can be read: save it as {FORMATS_IN_WORDS}"
         ) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(image.width * image.height)
+    most = FEWER_PIXELS.get(image.format or "", MAX_PIXELS)
+    # A tile may be far larger than the picture that is cut from it.
+    for pixels in (image.width * image.height, _tile_pixels(image)):
+        if pixels > most:
+            image.close()
+            raise _too_large(pixels, most)
     return image
+
+
+def _broken(tiff: bool) -> str:
+    if tiff:
+        # Pillow reads some kinds of TIFF only, and says no more than that it failed.
+        return (
+            "the file is damaged or cut off, or of a kind of TIFF that cannot be read: save or "
+            "send it again, or export it as PNG"
+        )
+    return "the file is damaged or cut off: save or send it again"
+
+
+def _tile_pixels(image: Image.Image) -> int:
+    """Pixels of a TIFF's tile; 0 where there are none."""
+    tags: Any = getattr(image, "tag_v2", {})
+    try:
+        width, height = (int(tags.get(tag, 0)) for tag in _TIFF_TILE)
+    except DECODER_ERRORS:
+        return 0
+    return width * height
 
 
 def decode_image(image: Image.Image) -> None:
@@ -85,9 +123,7 @@ def decode_image(image: Image.Image) -> None:
     try:
         image.load()
     except DECODER_ERRORS as error:
-        raise UnreadableImageError(
-            "the file is damaged or cut off: save or send it again"
-        ) from error
+        raise UnreadableImageError(_broken(image.format == "TIFF")) from error
 
 
 def has_frames(image: Image.Image) -> bool:
@@ -120,20 +156,33 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY_MODES
 
 
+def _strips(image: Image.Image) -> Iterator[tuple[int, NDArray[Any]]]:
+    """The values of an image, some rows at a time, each with its first row.
+
+    Floats of 40 million pixels would take several times the memory of the picture itself.
+    """
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        part = image.crop((0, top, image.width, min(top + rows, image.height)))
+        yield top, np.asarray(part)
+
+
 def largest_value(image: Image.Image) -> float:
     """The largest value of a deep image.
 
     Raises:
         UnreadableImageError: it has values below 0 or values that are not finite.
     """
-    values = np.asarray(image)
-    if not np.isfinite(values).all():
-        raise UnreadableImageError("it has values that are not finite: save it as 8-bit PNG")
-    if values.min() < 0:
+    lowest, highest = np.inf, -np.inf
+    for _, values in _strips(image):
+        if not np.isfinite(values).all():
+            raise UnreadableImageError("it has values that are not finite: save it as 8-bit PNG")
+        lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
+    if lowest < 0:
         raise UnreadableImageError(
-            f"it has values below 0 (down to {values.min():g}): save it as 8-bit PNG"
+            f"it has values below 0 (down to {lowest:g}): save it as 8-bit PNG"
         )
-    return float(values.max())
+    return highest
 
 
 def white_value(mode: str, largest: float) -> float:
@@ -160,13 +209,11 @@ def to_plain(image: Image.Image, white: float | None = None) -> Image.Image:
     if is_deep(image):
         if white is None:
             white = white_value(image.mode, largest_value(image))
-        values = np.asarray(image)
-        # A table needs a fraction of the memory of floats: 40 million pixels may come.
-        if values.dtype == np.uint16:
-            table = np.minimum(np.rint(np.arange(2**16) * (255 / white)), 255).astype(np.uint8)
-            return Image.fromarray(table[values])
-        scaled = np.rint(np.clip(values * (255 / white), 0, 255))
-        return Image.fromarray(scaled.astype(np.uint8))
+        plain = Image.new("L", image.size)
+        for top, values in _strips(image):
+            scaled = np.rint(np.clip(values * (255 / white), 0, 255))
+            plain.paste(Image.fromarray(scaled.astype(np.uint8)), (0, top))
+        return plain
     base = "L" if is_grey(image) else "RGB"
     # Pillow turns a palette into grey and alpha by way of RGB, so grey stays exactly grey.
     mode = base + "A" if image.has_transparency_data else base
@@ -188,8 +235,8 @@ def to_array(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image, dtype=np.uint8)
 
 
-def _too_large(pixels: int | None) -> UnreadableImageError:
+def _too_large(pixels: int | None, most: int) -> UnreadableImageError:
     size = "more pixels than can be told" if pixels is None else f"{pixels:,} pixels"
     return UnreadableImageError(
-        f"the picture has {size}, the limit is {MAX_PIXELS:,}: make it smaller first"
+        f"the picture has {size}, the limit is {most:,}: make it smaller first"
     )

@@ -17,7 +17,12 @@ _LEAST_PART = 0.03
 
 
 def place_ink(
-    strength: NDArray[np.float32], height: int, width: int, *, strokes: bool
+    strength: NDArray[np.float32],
+    height: int,
+    width: int,
+    *,
+    strokes: bool,
+    thicken: bool = True,
 ) -> tuple[NDArray[np.float32], bool]:
     """Crop to the strokes and put them into a frame, with their aspect kept.
 
@@ -28,13 +33,13 @@ def place_ink(
         strokes: True places them like MNIST: in a box of 20/28 of the frame, their centre of
             mass in the middle, strokes as thick as there. False lets things fill the frame, as
             in sets whose content touches the border, and thickens only what would vanish.
+        thicken: False leaves thin strokes as thin as they become.
 
     Returns:
         (height, width) in [0, 1], and whether thin strokes were thickened.
     """
-    box_height = round(height * _BOX_SHARE) if strokes else height
-    box_width = round(width * _BOX_SHARE) if strokes else width
-    least = 0.35 if strokes else 0.1
+    box_height, box_width = _box_sides(height, width, strokes)
+    least = _least(strokes)
     crop = _crop(strength, least)
     # Fine enough to measure a stroke's width in parts of the model's pixels.
     fine = _fit(crop, box_height * _FINE, box_width * _FINE)
@@ -44,7 +49,7 @@ def place_ink(
     wanted = _FINE * max(1.0, share * min(box_height, box_width))
     stroke = _stroke_width(fine)
     # A pattern measures thin too; only what would vanish is thickened in a thing.
-    thickened = stroke < (wanted if strokes else 0.5 * wanted)
+    thickened = thicken and stroke < (wanted if strokes else 0.5 * wanted)
     if thickened:
         crop = _crop(_thicken(fine, int(np.ceil((wanted - stroke) / 2))), least)
     crop = _fit(crop, box_height, box_width)
@@ -52,18 +57,65 @@ def place_ink(
         # Averaging thins strokes out; data sets reach full strength.
         crop = np.clip(crop / _full(crop), 0, 1)
 
+    mass = crop if strokes else None
+    return _put(crop, np.zeros((height, width), np.float32), mass), thickened
+
+
+def place_tones(
+    levels: NDArray[np.float32],
+    strength: NDArray[np.float32],
+    height: int,
+    width: int,
+    *,
+    strokes: bool,
+) -> NDArray[np.float32]:
+    """Crop to the strokes and place them as `place_ink` does, with all levels as they are.
+
+    Args:
+        levels: (H, W) in [0, 1], what is cropped.
+        strength: (H, W) in [0, 1], where the strokes are.
+        height: of the frame.
+        width: of the frame.
+        strokes: whether they are placed like MNIST's, or fill the frame.
+
+    Returns:
+        (height, width) in [0, 1]; around the crop lies the level of the paper.
+    """
+    box = _box(strength, _least(strokes))
+    sides = _box_sides(height, width, strokes)
+    paper = levels[strength <= 0]
+    ground = float(np.median(paper)) if paper.size else 0.0
+    frame = np.full((height, width), ground, np.float32)
+    mass = _fit(strength[box], *sides) if strokes else None
+    return _put(_fit(levels[box], *sides), frame, mass)
+
+
+def _least(strokes: bool) -> float:
+    """The strength from which something belongs to the box."""
+    return 0.35 if strokes else 0.1
+
+
+def _box_sides(height: int, width: int, strokes: bool) -> tuple[int, int]:
+    share = _BOX_SHARE if strokes else 1.0
+    return max(1, round(height * share)), max(1, round(width * share))
+
+
+def _put(
+    crop: NDArray[np.float32], frame: NDArray[np.float32], mass: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Put a crop into the middle of a frame, by its centre of mass if that is given."""
     rows, columns = crop.shape
+    height, width = frame.shape
     top, left = (height - rows) / 2, (width - columns) / 2
-    if strokes:
-        mass = float(crop.sum())
+    total = 0.0 if mass is None else float(mass.sum())
+    if mass is not None and total > 0:
         # MNIST's own centre of mass lies at index 14 of 28.
-        top = height / 2 - float(crop.sum(axis=1) @ np.arange(rows)) / mass
-        left = width / 2 - float(crop.sum(axis=0) @ np.arange(columns)) / mass
+        top = height / 2 - float(mass.sum(axis=1) @ np.arange(rows)) / total
+        left = width / 2 - float(mass.sum(axis=0) @ np.arange(columns)) / total
     top = min(max(round(top), 0), height - rows)
     left = min(max(round(left), 0), width - columns)
-    frame = np.zeros((height, width), np.float32)
     frame[top : top + rows, left : left + columns] = crop
-    return frame, thickened
+    return frame
 
 
 def keep_main_parts(strength: NDArray[np.float32], *, drop_border: bool) -> NDArray[np.float32]:
@@ -124,11 +176,15 @@ def _fit(levels: NDArray[np.float32], height: int, width: int) -> NDArray[np.flo
 
 
 def _crop(strength: NDArray[np.float32], least: float) -> NDArray[np.float32]:
-    """The box around all that is stronger than `least`."""
+    """The part around all that is stronger than `least`."""
+    return strength[_box(strength, least)]
+
+
+def _box(strength: NDArray[np.float32], least: float) -> tuple[slice, slice]:
+    """Rows and columns of what is stronger than `least`; all where nothing is."""
     mask = Image.fromarray((strength > least).astype(np.uint8))
-    box = mask.getbbox() or (0, 0, *mask.size)
-    left, top, right, bottom = box
-    return strength[top:bottom, left:right]
+    left, top, right, bottom = mask.getbbox() or (0, 0, *mask.size)
+    return slice(top, bottom), slice(left, right)
 
 
 def _stroke_width(strength: NDArray[np.float32]) -> float:

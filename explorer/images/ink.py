@@ -37,7 +37,7 @@ class Ink:
     uneven: float
 
 
-def find_ink(grey: NDArray[np.uint8], *, strokes: bool) -> Ink | None:
+def find_ink(grey: NDArray[np.uint8], *, strokes: bool, dark: bool | None = None) -> Ink | None:
     """Tell what is drawn from the paper under uneven light.
 
     The paper is what most of the border shows, continued inwards as a smooth surface, so that
@@ -48,10 +48,12 @@ def find_ink(grey: NDArray[np.uint8], *, strokes: bool) -> Ink | None:
         grey: (H, W).
         strokes: True for writing, which has one full strength. False for things, whose tones
             are kept.
+        dark: whether the strokes are darker than the paper; None finds out.
 
     Returns:
         None when nothing is drawn.
     """
+    asked = dark
     levels = np.divide(grey, np.float32(255), dtype=np.float32)
     small = _shrink(levels, _PAPER_SIDE)
     surface = _fit_surface(small)
@@ -59,14 +61,15 @@ def find_ink(grey: NDArray[np.uint8], *, strokes: bool) -> Ink | None:
     noise = _noise(residual)
     paper = _evaluate(surface, levels.shape)
 
-    dark = _energy(-residual, noise) >= _energy(residual, noise)
+    dark = _energy(-residual, noise) >= _energy(residual, noise) if asked is None else asked
     border = residual[_border_mask(residual.shape)]
     shadowed = strokes and (np.abs(border) > max(4 * _grain(small), 0.08)).mean() > _SHADOW_SHARE
     if shadowed:
         # The shadow itself lies on one side of the surface, so the strokes' side is asked anew.
         around = _surroundings(small, small.shape)
         noise = _noise(small - around)
-        dark = _energy(around - small, noise) >= _energy(small - around, noise)
+        if asked is None:
+            dark = _energy(around - small, noise) >= _energy(small - around, noise)
         paper = _surroundings(small, levels.shape)
 
     difference = _calm(paper - levels if dark else levels - paper)

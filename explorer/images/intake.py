@@ -10,121 +10,135 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from explorer.errors import UploadError
 from explorer.images.decoding import (
+    FORMATS,
     UnreadableImageError,
     decode_image,
     find_turn,
-    has_frames,
+    has_avif,
     is_deep,
     largest_value,
     open_image,
     over,
-    to_array,
     to_plain,
     white_value,
 )
-from explorer.images.framing import place_ink
-from explorer.images.ink import find_ink
+from explorer.images.fitting import (
+    SHOWN_SIDE,
+    Course,
+    IntakeStep,
+    ModelInput,
+    fit_to_model,
+    shrink,
+)
+from explorer.images.frames import count_frames, count_scans
+from explorer.images.preparation import AUTO, TURNS, Decision, Preparation, crop_box
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_FRAMES",
+    "SHOWN_SIDE",
+    "IntakeStep",
+    "ModelInput",
+    "PreparedImage",
+    "prepare_upload",
+]
 
 MAX_BYTES = 20 * 2**20
-SHOWN_SIDE = 256
+MAX_FRAMES = 1000
+MAX_SCANS = 100
 
-# A larger picture is shrunk to about this many pixels before it is looked at.
+# A larger picture is shrunk to about this many pixels before it is looked at; one that is cropped
+# by hand may lose most of them, and is shrunk to more before that.
 _WORK_PIXELS = 1_000_000
-# Border brightness nearer than this to black or white: strokes or things on a plain ground
-# (MNIST 0.000, Fashion-MNIST 0.05, the 8 x 8 digits 0.17; faces 0.45 to 0.6).
-_PLAIN_GROUND = 0.2
-# Nearer than this, nothing touches the border, so there is a margin to keep.
-_MARGIN_GROUND = 0.01
-_LEAST_CONTRAST = 8
+_CROP_PIXELS = 4_000_000
 
 _FOREIGN = (
-    (re.compile(rb"\A.{4}ftyp(avif|avis)", re.DOTALL), "an AVIF picture"),
     (re.compile(rb"\A.{4}ftyp(hei|hev|mif|msf)", re.DOTALL), "a HEIC picture"),
     (re.compile(rb"\A\s*%PDF-"), "a PDF document"),
     (re.compile(rb"\A\s*(\xef\xbb\xbf)?\s*<.{0,2000}<?svg[\s>]", re.DOTALL), "an SVG drawing"),
+    (re.compile(rb"\AP[123]\s"), "a PNM picture written as text"),
+    (re.compile(rb"\APK(\x03\x04|\x05\x06)"), "a ZIP archive"),
 )
+_AVIF = re.compile(rb"\A.{4}ftyp(avif|avis)", re.DOTALL)
 _MODE_WORDS = {"L": "grey", "LA": "grey with transparency", "RGBA": "colour with transparency"}
-
-
-@dataclass(frozen=True, eq=False)
-class ModelInput:
-    """What a model takes: its data set's shape (C, H, W) and mean border brightness in [0, 1]."""
-
-    image_shape: tuple[int, int, int]
-    background: float
-
-    @property
-    def plain_ground(self) -> bool:
-        """Whether the data are grey things on a plain dark or light ground."""
-        return self.image_shape[0] == 1 and self._distance < _PLAIN_GROUND
-
-    @property
-    def margin(self) -> bool:
-        """Whether the ground runs all around what is shown, as in MNIST."""
-        return self.plain_ground and self._distance < _MARGIN_GROUND
-
-    @property
-    def _distance(self) -> float:
-        return min(self.background, 1 - self.background)
-
-
-@dataclass(frozen=True, eq=False)
-class IntakeStep:
-    """One step, in plain words, and the picture after it: (H, W) or (H, W, 3), at most 256."""
-
-    title: str
-    detail: str
-    picture: NDArray[np.uint8]
+_TRANSPOSES = {
+    "90": (Image.Transpose.ROTATE_270, "turned by 90° to the right"),
+    "180": (Image.Transpose.ROTATE_180, "turned by 180°"),
+    "270": (Image.Transpose.ROTATE_90, "turned by 90° to the left"),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedImage:
-    """An upload ready for the model: (C, H, W) float32 in [0, 1], and how it came about."""
+    """An upload ready for the model, and how it came about.
+
+    Attributes:
+        name: the file's, shortened.
+        image: (C, H, W) float32 in [0, 1].
+        steps: what was done, in order.
+        decisions: every choice as it was made, also those that changed nothing.
+        preparation: what was asked for.
+    """
 
     name: str
     image: NDArray[np.float32]
     steps: tuple[IntakeStep, ...]
+    decisions: tuple[Decision, ...]
+    preparation: Preparation
 
 
-def prepare_upload(data: bytes, name: str, target: ModelInput) -> PreparedImage:
+def prepare_upload(
+    data: bytes,
+    name: str,
+    target: ModelInput,
+    preparation: Preparation = Preparation(),  # noqa: B008 (frozen)
+) -> PreparedImage:
     """Make one uploaded image into a model's input.
 
     Args:
         data: the file's bytes; what they are is told from them alone.
         name: the file's name, for messages only.
         target: what the model takes.
+        preparation: what is chosen; by default all is guessed.
 
     Raises:
         UploadError: empty, too large, of another format, damaged.
     """
-    shown_name = _shorten(name)
+    shown_name = shorten(name)
+    course = Course(target, preparation)
     try:
         _check_bytes(data)
-        with open_image(io.BytesIO(data)) as image:
-            steps: list[IntakeStep] = []
-            picture = _decode(image, target, steps)
+        with open_image(io.BytesIO(data), _formats()) as image:
+            frames = _check_parts(image, data)
+            picture = _decode(image, frames, course)
     except UnreadableImageError as error:
         raise UploadError(f"{shown_name}: {error}.") from error
 
-    picture = _to_channels(picture, target, steps)
-    if target.image_shape[0] == 1:
-        pixels = _prepare_grey(picture, target, steps)
-    else:
-        pixels = _fill_frame(picture, target, steps).transpose(2, 0, 1)
+    picture = _to_channels(picture, course)
+    pixels = fit_to_model(picture, course)
+    if pixels.ndim == 3:
+        pixels = pixels.transpose(2, 0, 1)
     image_array = pixels.reshape(target.image_shape).astype(np.float32) / np.float32(255)
-    return PreparedImage(shown_name, image_array, tuple(steps))
+    return PreparedImage(
+        shown_name, image_array, tuple(course.steps), tuple(course.decisions), preparation
+    )
 
 
-def _shorten(name: str) -> str:
+def shorten(name: str) -> str:
     """The last part of a file name, printable and not endless."""
     printable = "".join(sign for sign in re.split(r"[/\\]", name)[-1] if sign.isprintable())
     if not printable.strip():
         return "The upload"
     return printable if len(printable) <= 60 else f"{printable[:40]}…{printable[-16:]}"
+
+
+def _formats() -> tuple[str, ...]:
+    """What is read of uploads: more than of folders, which are searched by suffix."""
+    return (*FORMATS, "PPM", "AVIF") if has_avif() else (*FORMATS, "PPM")
 
 
 def _check_bytes(data: bytes) -> None:
@@ -135,19 +149,36 @@ def _check_bytes(data: bytes) -> None:
             f"the file has {len(data) / 2**20:.1f} MiB, the limit is {MAX_BYTES // 2**20} MiB: "
             "save it smaller, 1000 pixels a side are plenty"
         )
-    for pattern, what in _FOREIGN:
+    foreign = _FOREIGN if has_avif() else (*_FOREIGN, (_AVIF, "an AVIF picture"))
+    for pattern, what in foreign:
         if pattern.match(data[:4096]):
             raise UnreadableImageError(
                 f"this is {what}, which cannot be read: export it as PNG or JPEG"
             )
 
 
-def _decode(image: Image.Image, target: ModelInput, steps: list[IntakeStep]) -> Image.Image:
-    """The upload as 8-bit L or RGB, upright."""
+def _check_parts(image: Image.Image, data: bytes) -> int:
+    """See that there are not more frames or scans than can be meant; the number of frames."""
+    frames = count_frames(image, data, MAX_FRAMES)
+    if frames > MAX_FRAMES:
+        raise UnreadableImageError(
+            f"it holds more than {MAX_FRAMES:,} frames, the limit is {MAX_FRAMES:,}: save the one "
+            "that is meant as PNG"
+        )
+    if image.format in ("JPEG", "MPO") and (scans := count_scans(data)) > MAX_SCANS:
+        raise UnreadableImageError(
+            f"the JPEG has {scans:,} scans, the limit is {MAX_SCANS}: save it again, as PNG or an "
+            "ordinary JPEG"
+        )
+    return frames
+
+
+def _decode(image: Image.Image, frames: int, course: Course) -> Image.Image:
+    """The upload as 8-bit L or RGB, upright, and of it what was chosen."""
     stored = "JPEG" if image.format == "MPO" else image.format
     detail = f"{stored}, {image.width} × {image.height} pixels, mode {image.mode}"
-    if has_frames(image):
-        detail += "; it holds several frames, the first one is used"
+    if frames > 1:
+        detail += f"; it holds {frames:,} frames, the first one is used"
     # A large JPEG decodes at half its size or less, when that is still plenty.
     image.draft(None, (2048, 2048))
     decode_image(image)
@@ -160,60 +191,94 @@ def _decode(image: Image.Image, target: ModelInput, steps: list[IntakeStep]) -> 
         deep = f"values up to {largest:g} scaled so that {white:g} is white"
     plain = to_plain(image, white)
     words = _MODE_WORDS.get(plain.mode, "colour")
-    steps.append(IntakeStep("As uploaded", detail, _shown(plain)))
-    if deep:
-        steps.append(IntakeStep("Brightness scaled", deep, _shown(plain)))
-    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
-        was = {"1": "black and white", "P": "a palette"}.get(image.mode, image.mode)
-        steps.append(IntakeStep("Colours converted", f"from {was} to {words}", _shown(plain)))
-
+    was = {"1": "black and white", "P": "a palette"}.get(image.mode, image.mode)
+    converted = image.mode not in ("L", "LA", "RGB", "RGBA")
     turn = find_turn(image)
-    if turn is not None:
-        plain = plain.transpose(turn[0])
-        steps.append(
-            IntakeStep("Turned upright", f"{turn[1]}, as the camera's note says", _shown(plain))
-        )
-    plain = _shrink(plain)
+    # What follows needs copies, and 40 million pixels take 160 MB each time.
+    plain = _shrink(plain, _CROP_PIXELS if course.preparation.crop else _WORK_PIXELS)
+    course.show("As uploaded", detail, plain)
+    if deep:
+        course.show("Brightness scaled", deep, plain)
+    elif converted:
+        course.show("Colours converted", f"from {was} to {words}", plain)
+
+    plain = _turn(plain, turn, course)
+    if course.preparation.crop is not None:
+        plain = _crop(plain, course.preparation.crop, course)
     if plain.mode in ("LA", "RGBA"):
-        plain = _fill_transparency(plain, target, steps)
+        plain = _fill_transparency(plain, course)
     return plain
 
 
-def _shrink(picture: Image.Image) -> Image.Image:
-    factor = math.sqrt(_WORK_PIXELS / (picture.width * picture.height))
-    return _scale(picture, factor)
+def _shrink(picture: Image.Image, pixels: int) -> Image.Image:
+    return shrink(picture, math.sqrt(pixels / (picture.width * picture.height)))
 
 
-def _scale(picture: Image.Image, factor: float) -> Image.Image:
-    """Resize both sides; a factor above 1 changes nothing."""
-    if factor >= 1:
-        return picture
-    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
-
-
-def _fill_transparency(
-    picture: Image.Image, target: ModelInput, steps: list[IntakeStep]
+def _turn(
+    plain: Image.Image, noted: tuple[Image.Transpose, str] | None, course: Course
 ) -> Image.Image:
+    """As the camera's note says, or as chosen instead of it."""
+    chosen = course.preparation.turn
+    if chosen == AUTO:
+        if noted is None:
+            words = "as it is stored; it has no note of a camera that says otherwise"
+            course.decide("turn", "0", words, TURNS[1:])
+            return plain
+        words = f"{noted[1]}, as the camera's note says"
+        same = [degrees for degrees, (way, _) in _TRANSPOSES.items() if way == noted[0]]
+        # A mirrored picture is none of the four.
+        decision = course.decide("turn", same[0] if same else AUTO, words, TURNS[1:])
+        turned = plain.transpose(noted[0])
+        course.show("Turned upright", words, turned, decision)
+        return turned
+    if chosen == "0":
+        course.decide("turn", chosen, "as it is stored, as chosen", TURNS[1:])
+        return plain
+    way, words = _TRANSPOSES[chosen]
+    words += ", as chosen"
+    turned = plain.transpose(way)
+    course.show("Turned", words, turned, course.decide("turn", chosen, words, TURNS[1:]))
+    return turned
+
+
+def _crop(
+    plain: Image.Image, crop: tuple[float, float, float, float], course: Course
+) -> Image.Image:
+    box = crop_box(crop, plain.width, plain.height)
+    cut = _shrink(plain.crop(box), _WORK_PIXELS)
+    left, top, right, bottom = (f"{share:.0%}" for share in crop)
+    course.show("Cropped by hand", f"from {left} to {right} across and {top} to {bottom} down", cut)
+    return cut
+
+
+def _fill_transparency(picture: Image.Image, course: Course) -> Image.Image:
     """Lay the picture over the data's ground, or over its opposite where it would vanish."""
-    alpha = np.asarray(picture.getchannel("A"), np.float32)
-    level = round(255 * target.background)
-    detail = f"laid over the data's own ground ({target.background:.0%} bright)"
-    if alpha.any():
-        visible = float(np.average(np.asarray(picture.convert("L")), weights=alpha))
-        if abs(visible - level) < abs(visible - (255 - level)):
-            level = 255 - level
-            detail = (
-                f"laid over {level / 255:.0%} brightness, since what is visible is about as "
-                f"{'dark' if level > 127 else 'bright'} as the data's own ground"
-            )
+    chosen, background = course.preparation.ground, course.target.background
+    level = round(255 * background)
+    if chosen != AUTO:
+        level = 0 if chosen == "dark" else 255
+        detail = f"laid over {'black' if chosen == 'dark' else 'white'}, as chosen"
+    else:
+        alpha = np.asarray(picture.getchannel("A"), np.float32)
+        detail = f"laid over the data's own ground ({background:.0%} bright)"
+        if alpha.any():
+            visible = float(np.average(np.asarray(picture.convert("L")), weights=alpha))
+            if abs(visible - level) < abs(visible - (255 - level)):
+                level = 255 - level
+                detail = (
+                    f"laid over {level / 255:.0%} brightness, since what is visible is about as "
+                    f"{'dark' if level > 127 else 'bright'} as the data's own ground"
+                )
     filled = over(picture, level)
-    steps.append(IntakeStep("Transparency filled", detail, _shown(filled)))
+    # The grounds of the data lie between black and white, and are neither.
+    taken = {0: "dark", 255: "light"}.get(level, AUTO)
+    decision = course.decide("ground", taken, detail, ("dark", "light"))
+    course.show("Transparency filled", detail, filled, decision)
     return filled
 
 
-def _to_channels(picture: Image.Image, target: ModelInput, steps: list[IntakeStep]) -> Image.Image:
-    wanted = "L" if target.image_shape[0] == 1 else "RGB"
+def _to_channels(picture: Image.Image, course: Course) -> Image.Image:
+    wanted = "L" if course.target.image_shape[0] == 1 else "RGB"
     if picture.mode == wanted:
         return picture
     converted = picture.convert(wanted)
@@ -221,87 +286,5 @@ def _to_channels(picture: Image.Image, target: ModelInput, steps: list[IntakeSte
         step = ("Made grey", "the model knows brightness only (0.30 red, 0.59 green, 0.11 blue)")
     else:
         step = ("Made colour", "the model takes colour: red, green and blue are alike")
-    steps.append(IntakeStep(*step, _shown(converted)))
+    course.show(*step, converted)
     return converted
-
-
-def _prepare_grey(
-    picture: Image.Image, target: ModelInput, steps: list[IntakeStep]
-) -> NDArray[np.uint8]:
-    """(H, W)."""
-    if not target.plain_ground:
-        return _fill_frame(picture, target, steps)
-    _, height, width = target.image_shape
-    dark_ground = target.background < 0.5
-    ink = find_ink(to_array(picture), strokes=target.margin)
-    if ink is None:
-        pixels = np.full((height, width), round(255 * target.background), np.uint8)
-        return _finish(pixels, "the upload is blank: no strokes were found in it", steps)
-
-    if ink.dark == dark_ground:
-        picture = ImageOps.invert(picture)
-        detail = (
-            f"strokes are {'darker' if ink.dark else 'lighter'} than their ground, the data's "
-            f"are {'lighter' if dark_ground else 'darker'}"
-        )
-        steps.append(IntakeStep("Inverted", detail, _shown(picture)))
-    if picture.size == (width, height):
-        return _finish(to_array(picture), "it has the model's size: pixels kept", steps)
-
-    flat = _on_ground(ink.strength, dark_ground)
-    detail = "ground made flat" + (" and strokes full" if target.margin else "")
-    if ink.uneven > 0.05:
-        detail += f"; the paper's brightness varied by {ink.uneven:.0%}"
-    steps.append(IntakeStep("Contrast stretched", detail, _shown(Image.fromarray(flat))))
-
-    placed, thickened = place_ink(ink.strength, height, width, strokes=target.margin)
-    detail = "cropped to what is drawn, " + (
-        "put into the middle by its centre of mass, with the data's margin"
-        if target.margin
-        else "filling the frame as the data do"
-    )
-    if thickened:
-        detail += "; thin strokes made thicker, or they would fade at this size"
-    pixels = _on_ground(placed, dark_ground)
-    steps.append(IntakeStep("Cropped and centred", detail, _shown(Image.fromarray(pixels))))
-    return _finish(pixels, "", steps)
-
-
-def _on_ground(strength: NDArray[np.float32], dark_ground: bool) -> NDArray[np.uint8]:
-    levels = np.rint(255 * strength).astype(np.uint8)
-    return levels if dark_ground else 255 - levels
-
-
-def _fill_frame(
-    picture: Image.Image, target: ModelInput, steps: list[IntakeStep]
-) -> NDArray[np.uint8]:
-    """Crop the centre to the model's aspect and resize: (H, W) or (H, W, 3)."""
-    _, height, width = target.image_shape
-    blank = all(high - low < _LEAST_CONTRAST for low, high in _extrema(picture))
-    if picture.size != (width, height):
-        uncropped = picture.width * height == picture.height * width
-        picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
-        detail = f"resized to {width} × {height} pixels"
-        if not uncropped:
-            detail = f"the middle cropped to the model's aspect, then {detail}"
-        steps.append(IntakeStep("Cropped and resized", detail, _shown(picture)))
-    note = "the upload is blank: all its pixels are alike" if blank else ""
-    return _finish(to_array(picture), note, steps)
-
-
-def _extrema(picture: Image.Image) -> list[tuple[int, int]]:
-    pixels = to_array(picture).reshape(-1, len(picture.getbands()))
-    return list(zip(pixels.min(axis=0).tolist(), pixels.max(axis=0).tolist(), strict=True))
-
-
-def _finish(pixels: NDArray[np.uint8], note: str, steps: list[IntakeStep]) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    size = f"{width} × {height} pixels, {'grey' if pixels.ndim == 2 else 'colour'}"
-    steps.append(IntakeStep("Model input", f"{size}; {note}" if note else size, pixels))
-    return pixels
-
-
-def _shown(picture: Image.Image) -> NDArray[np.uint8]:
-    """(H, W) or (H, W, 3), at most 256 a side; transparency lies over grey."""
-    small = _scale(picture, SHOWN_SIDE / max(picture.size))
-    return to_array(over(small, 128))
