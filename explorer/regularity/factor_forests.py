@@ -35,13 +35,13 @@ def forest_figures(
     importances, scores = _forests(codes, factors, fold, range(FOLDS), generator)
     dealt_importances, dealt_scores = _forests(codes, dealt, fold, (0,), generator)
     whole, null = importances.mean(axis=0), dealt_importances.mean(axis=0)
-    without = [np.delete(importances, one, axis=0).mean(axis=0) for one in range(FOLDS)]
     figures: dict[str, Figure | None] = {}
     for key, of, defined in (
         ("disentanglement", disentanglement, len(factors.names) > 1),
         ("completeness", completeness, codes.shape[1] > 1),
     ):
-        value, left_out = of(whole), np.array([of(one) for one in without])
+        # Each fold's forests were fitted to all images but its own: the jackknife's replicates.
+        value, left_out = of(whole), np.array([of(one) for one in importances])
         error = np.sqrt((FOLDS - 1) / FOLDS * ((left_out - left_out.mean()) ** 2).sum())
         reach = _STUDENT_T * error
         figures[key] = (

@@ -99,8 +99,8 @@ _WORDS = {
         "that varies least among their codes.",
         "FactorVAE score: held-out accuracy of a majority vote from the active axis of least "
         "normalised variance to the factor held still, groups of up to 64 held-out images, amounts "
-        "held to a 20th of their range; lenient, since a factor may have several axes; the "
-        "interval is that of the votes, which share images; the null is one over the factors.",
+        "held to a 20th of their range; lenient, since a factor may have several axes; the null is "
+        "one over the number of factors.",
         "Kim & Mnih 2018, arXiv:1802.05983",
     ),
 }

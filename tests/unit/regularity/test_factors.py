@@ -12,6 +12,7 @@ from explorer.regularity.factor_scores import (
     KnownFactors,
     axis_parts,
     binned,
+    factor_vae_score,
     gap,
     normalised_information,
 )
@@ -21,7 +22,7 @@ from tests.unit.regularity.subjects import assert_sound, noise_images, untrained
 KEYS = (
     "mig", "sap", "disentanglement", "completeness", "informativeness", "factor_vae_score",
 )  # fmt: skip
-N = 1200
+N = 800
 
 
 def causes(n=N, seed=0):
@@ -91,9 +92,20 @@ def test_unrelated_codes_have_the_nulls(unrelated):
     for key in KEYS[:5]:
         assert unrelated[key].value == pytest.approx(unrelated[key].null, abs=0.05)
         assert unrelated[key].value < 0.15
-    score = unrelated["factor_vae_score"]
-    assert score.null == pytest.approx(1 / 3)
-    assert score.value == pytest.approx(score.null, abs=0.08)
+
+
+def test_votes_of_unrelated_codes_are_right_as_often_as_guesses():
+    found = []
+    for seed in range(10):
+        codes = np.random.default_rng([seed, 9]).standard_normal((N, 4))
+        factors = KnownFactors.of(causes(N, seed))
+        found.append(
+            factor_vae_score(codes, factors, np.ones(4, bool), np.random.default_rng(seed))
+        )
+    values, low, high, null = np.array(found).T
+    assert null == pytest.approx(1 / 3)
+    assert values.mean() == pytest.approx(1 / 3, abs=0.06)
+    assert ((low <= null) & (null <= high)).mean() >= 0.8
 
 
 def test_two_axes_of_one_factor_have_no_gap_and_are_disentangled():

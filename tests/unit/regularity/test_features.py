@@ -35,7 +35,7 @@ def test_sets_far_apart_hold_nothing():
 def test_two_sets_of_one_cloud_have_the_expected_density_and_coverage():
     held = Comparison(Manifold.fit(cloud(2000)), cloud(2000, seed=1))
     assert held.density == pytest.approx(1.0, abs=0.06)
-    # Naeem et al., equation 9, both sets of one size: 1 - 2^-k, about.
+    # What Naeem et al. expect of two sets of one size: 1 - 2^-k, about.
     assert held.coverage == pytest.approx(1.0 - 2.0**-5, abs=0.01)
 
 
