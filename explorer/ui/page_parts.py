@@ -1,6 +1,6 @@
 """What stands on the page that Compare writes: each section as parts of `plots.page`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 
@@ -29,6 +29,7 @@ from explorer.ui.standing import figure, table_html
 
 MOST_AXES = 12
 STEPS = 11
+SAME_PICTURES = "reconstruction_mse"  # as behind reconstruction_nll
 
 
 def opening(comparison: Comparison) -> Iterator[Part]:
@@ -64,7 +65,7 @@ def opening(comparison: Comparison) -> Iterator[Part]:
 def evidence(comparison: Comparison) -> Iterator[Part]:
     """The pictures behind each measure."""
     for key, standing in comparison.found.items():
-        if not has_exhibit(key):
+        if not has_exhibit(key) or key == SAME_PICTURES:
             continue
         measure = standing.measures[0]
         columns: list[list[Part]] = []
@@ -193,35 +194,46 @@ def axes(comparison: Comparison) -> Iterator[Part]:
 
 
 def definitions(comparison: Comparison) -> Iterator[Part]:
-    """Every figure with its definition."""
-    if comparison.reports is None:
+    """Every figure, and below them what each means."""
+    found = [(name, one) for name, measures in figures_of(comparison) for one in measures]
+    if not found:
         return
-    yield Heading("Every figure, defined")
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{escape(text)}</td>"
-            for text in (
-                one.title, one.column, name, figure(one.value),
-                "" if one.low is None else figure(one.low),
-                "" if one.high is None else figure(one.high),
-                "" if one.null is None else figure(one.null),
-                one.unit, f"{one.n:,}", str(one.seed), one.researcher, one.source, one.note,
+    # Measure by measure, the models below each other.
+    order = list(dict.fromkeys((one.key, one.column) for _, one in found))
+    found.sort(key=lambda entry: order.index((entry[1].key, entry[1].column)))
+    yield Heading("Every figure")
+    yield _table(
+        ("measure", "prior", "model", "value", "95 % from", "to", "null", "unit", "n", "seed"),
+        [
+            (
+                one.title, one.column, name, figure(one.value), _maybe(one.low), _maybe(one.high),
+                _maybe(one.null), one.unit, f"{one.n:,}", str(one.seed),
             )
-        )
-        + "</tr>"
-        for name, measures in figures_of(comparison)
-        for one in measures
+            for name, one in found
+        ],
     )  # fmt: skip
-    head = "".join(
-        f"<th>{text}</th>"
-        for text in (
-            "measure", "prior", "model", "value", "95 % from", "to", "null", "unit", "n", "seed",
-            "definition", "source", "note",
-        )
-    )  # fmt: skip
-    yield Html(
-        f'<div style="overflow-x:auto"><table class="all"><tr>{head}</tr>{rows}</table></div>'
+    yield Heading("Definitions")
+    defined = {(one.key, one.column): one for _, one in found}
+    yield _table(
+        ("measure", "prior", "better", "in a sentence", "definition", "source"),
+        [
+            (one.title, one.column, one.better, one.student, one.researcher, one.source)
+            for one in defined.values()
+        ],
+    )
+
+
+def _maybe(value: float | None) -> str:
+    return "" if value is None else figure(value)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:
+    top = "".join(f"<th>{escape(text)}</th>" for text in head)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows
+    )
+    return Html(
+        f'<div style="overflow-x:auto"><table class="all"><tr>{top}</tr>{body}</table></div>'
     )
 
 

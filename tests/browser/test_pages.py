@@ -15,7 +15,6 @@ from explorer.models.library import SHIPPED
 from tests.browser.lab import (
     PATIENCE,
     axes,
-    expect_no_overflow,
     expect_status,
     latents,
     open_lab,
@@ -101,27 +100,12 @@ def test_bad_uploads_are_told_and_the_good_one_is_encoded(page, app_server):
     wait_for_lab(page, MODEL)
 
 
-def test_a_pair_is_compared_side_by_side(page, app_server):
+def test_compare_opens_with_a_fair_pair(page, app_server):
     open_lab(page, app_server.url, MODEL)
     go_to(page, "Compare")
     expect(page.get_by_text("A fair pair, VAE and AE")).to_be_visible(timeout=PATIENCE)
-    samples = page.get_by_role("img").first
-    expect(samples).to_be_visible(timeout=PATIENCE)
-    wait_for_idle(page)
-    before = samples.get_attribute("src")
-    page.get_by_role("button", name="Draw again").click()
-    page.wait_for_function(
-        "([image, before]) => image.getAttribute('src') !== before",
-        arg=[samples.element_handle(), before],
-        timeout=PATIENCE,
-    )
     for title in ("Reconstruction error", "Class of the neighbours", "Distance from the prior"):
-        expect(page.get_by_text(title, exact=True)).to_be_visible(timeout=PATIENCE)
-    page.get_by_text("Scale-fair: z ~ N(m, S)").click()
-    expect(page.get_by_text("z ~ N(m, S), the same noise").first).to_be_visible(timeout=PATIENCE)
-    page.set_viewport_size({"width": 390, "height": 844})
-    wait_for_idle(page)
-    expect_no_overflow(page)
+        expect(page.get_by_role("button", name=title).first).to_be_visible(timeout=PATIENCE)
 
 
 def test_without_a_live_connection_the_picture_follows_when_let_go(page, app_server):

@@ -46,8 +46,8 @@ class PlaneView {
     this.ends = [];
     this.drawn = 0;
     this.resize = new ResizeObserver(() => {
-      if (!this.ready) return;
-      this.Plotly.Plots.resize(this.plot);
+      // It is told of its going, too.
+      if (this.ready && this.plot.isConnected && this.plot.clientWidth) this.Plotly.Plots.resize(this.plot);
     });
     this.resize.observe(root);
     this.watchClicks();
