@@ -45,14 +45,16 @@ def bars() -> ImageSet:
     return make_images()
 
 
-def train_checkpoint(folder: Path, images: ImageSet, kind: str, latent_dim: int = 2) -> Path:
-    """Train for two epochs and save; D = 2 needs no UMAP."""
+def train_checkpoint(
+    folder: Path, images: ImageSet, kind: str, latent_dim: int = 2, epochs: int = 2
+) -> Path:
+    """Train for a few epochs and save; D = 2 needs no UMAP."""
     config = TrainConfig(
         data=images.name,
         kind=kind,
         name=folder.name,
         network=NetworkConfig(latent_dim=latent_dim, hidden_dims=(16,)),
-        epochs=2,
+        epochs=epochs,
         batch_size=16,
     )
     trainer = Trainer(config, images)
