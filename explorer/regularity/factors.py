@@ -13,19 +13,20 @@ from explorer.regularity.factor_scores import (
     Figure,
     KnownFactors,
     axis_parts,
-    factor_vae_score,
     mutual_information_gap,
     normalised_information,
     separated_attributes,
 )
+from explorer.regularity.factor_votes import factor_vae_score
 from explorer.regularity.information import active_axes
 from explorer.regularity.measure import FACTORS, HIGHER, NO_PRIOR, Findings, Measure
 
 if TYPE_CHECKING:
     from explorer.regularity.subject import ModelUnderTest
 
-# The forests' time grows with it, and 4,000 images tell which axis stands for what.
+# The forests' time grows with images times axes, and 4,000 images tell which axis stands for what.
 MOST_IMAGES = 4000
+_IMAGE_AXES = 64_000
 FEWEST_IMAGES = 20
 
 
@@ -155,7 +156,8 @@ def factor_measures(
     if not (points.std(axis=0) > 0.0).any():
         return Findings(())
     generator = np.random.default_rng([seed, 20])
-    order = generator.permutation(len(points))[:MOST_IMAGES]
+    most = min(MOST_IMAGES, max(MOST_IMAGES // 4, _IMAGE_AXES // points.shape[1]))
+    order = generator.permutation(len(points))[:most]
     points, factors = points[order], factors.rows(order)
     # Each axis by its own deviation: no measure sees the scale, and no sum is lost beside another.
     scale = points.std(axis=0)

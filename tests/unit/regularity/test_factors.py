@@ -7,15 +7,17 @@ import pytest
 
 from explorer.errors import LatentError
 from explorer.images.dataset import Factor
+from explorer.regularity import factor_forests, factor_scores, factor_votes
+from explorer.regularity import factors as factors_module
 from explorer.regularity.factor_forests import completeness, disentanglement
 from explorer.regularity.factor_scores import (
     KnownFactors,
     axis_parts,
     binned,
-    factor_vae_score,
     gap,
     normalised_information,
 )
+from explorer.regularity.factor_votes import factor_vae_score
 from explorer.regularity.factors import factor_measures, measure_factors
 from tests.unit.regularity.subjects import assert_sound, noise_images, untrained
 
@@ -23,6 +25,16 @@ KEYS = (
     "mig", "sap", "disentanglement", "completeness", "informativeness", "factor_vae_score",
 )  # fmt: skip
 N = 800
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_forests():
+    """Fewer trees and resamples tell perfect from turned and from unrelated as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(factor_forests, "TREES", 8)
+        for module in (factor_forests, factor_scores, factor_votes):
+            patch.setattr(module, "RESAMPLES", 40)
+        yield
 
 
 def causes(n=N, seed=0):
@@ -187,7 +199,7 @@ def test_factors_that_do_not_vary_are_left_out():
 
 
 def test_one_factor_and_one_axis_leave_out_what_they_cannot_have():
-    factors = causes(200)
+    factors = causes()
     one_factor = figures(perfect(factors), factors[:1])
     assert "disentanglement" not in one_factor
     assert "factor_vae_score" not in one_factor
@@ -234,9 +246,7 @@ def test_what_cannot_be_measured_is_told():
 
 
 def test_more_images_than_needed_are_drawn_from(monkeypatch):
-    from explorer.regularity import factors as module
-
-    monkeypatch.setattr(module, "MOST_IMAGES", 60)
+    monkeypatch.setattr(factors_module, "MOST_IMAGES", 60)
     found = measure_factors(subject())
     assert {one.n for one in found.measures} == {60}
     assert found.measures[0].note == "60 of the images."
