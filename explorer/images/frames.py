@@ -1,7 +1,8 @@
-"""How many pictures a file holds, counted from its bytes without decoding any.
+"""How many parts a file holds, counted from its bytes without decoding any.
 
-Pillow counts the frames of a GIF and of a TIFF by walking through all of them, which a file of
-millions would turn into minutes. Here the count ends soon after a limit.
+Pillow walks in Python through the frames of a GIF or a TIFF, and through the blocks of metadata
+before a picture. A file of 20 MB has room for millions of them, which took it 13 seconds and
+500 MB. Here each count ends soon after a limit.
 """
 
 import struct
@@ -38,6 +39,59 @@ def count_frames(image: Image.Image, data: bytes, most: int) -> int:
 def count_scans(data: bytes) -> int:
     """Scans of a JPEG: each of them goes through the whole picture, however few bytes it has."""
     return data.count(b"\xff\xda")
+
+
+def count_blocks(data: bytes, most: int) -> int:
+    """Blocks that come before the pixels of a PNG, JPEG or GIF; of more than `most`, `most` + 1.
+
+    A byte that belongs to no block counts as one, for Pillow looks at each.
+
+    Args:
+        data: the file's bytes.
+        most: where counting may end.
+    """
+    try:
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            return _count_chunks(data, most)
+        if data.startswith(b"\xff\xd8"):
+            return _count_segments(data, most)
+        if data.startswith(b"GIF8"):
+            return _count_extensions(data, most)
+    except (IndexError, struct.error):
+        pass  # cut off, which the decoder will notice
+    return 0
+
+
+def _count_chunks(data: bytes, most: int) -> int:
+    at, found = 8, 0
+    while at < len(data) and found <= most:
+        at += 12 + int(struct.unpack_from(">I", data, at)[0])
+        found += 1
+    return found
+
+
+def _count_segments(data: bytes, most: int) -> int:
+    at, found = 2, 0
+    while found <= most:
+        found += 1
+        kind = data[at + 1]
+        if data[at] != 0xFF or kind in (0x00, 0xFF):
+            at += 1
+        elif kind == 0xDA:  # the first scan
+            break
+        elif 0xD0 <= kind <= 0xD9 or kind == 0x01:  # alone, without a length
+            at += 2
+        else:
+            at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+    return found
+
+
+def _count_extensions(data: bytes, most: int) -> int:
+    at, found = 13 + _palette_bytes(data[10]), 0
+    while at < len(data) and data[at] not in (0x2C, 0x3B) and found <= most:
+        found += 1
+        at = _skip_blocks(data, at + 2) if data[at] == 0x21 else at + 1
+    return found
 
 
 def _count_gif(data: bytes, most: int) -> int:

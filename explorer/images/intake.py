@@ -34,7 +34,7 @@ from explorer.images.fitting import (
     fit_to_model,
     shrink,
 )
-from explorer.images.frames import count_frames, count_scans
+from explorer.images.frames import count_blocks, count_frames, count_scans
 from explorer.images.preparation import AUTO, TURNS, Decision, Preparation, crop_box
 
 __all__ = [
@@ -49,7 +49,8 @@ __all__ = [
 
 MAX_BYTES = 20 * 2**20
 MAX_FRAMES = 1000
-MAX_SCANS = 100
+MAX_SCANS = 30
+MAX_BLOCKS = 20_000
 
 # A larger picture is shrunk to about this many pixels before it is looked at; one that is cropped
 # by hand may lose most of them, and is shrunk to more before that.
@@ -63,6 +64,10 @@ _FOREIGN = (
     (re.compile(rb"\AP[123]\s"), "a PNM picture written as text"),
     (re.compile(rb"\APK(\x03\x04|\x05\x06)"), "a ZIP archive"),
 )
+# A header may hold comments of any length, which Pillow reads byte by byte.
+_PNM = re.compile(rb"P[456](\s+|#[^\n]*\n)")
+_PNM_HEADER = re.compile(rb"P[456]((\s|#[^\n]*\n)+\d+){2,3}\s")
+_LONGEST_PNM_HEADER = 1024
 _AVIF = re.compile(rb"\A.{4}ftyp(avif|avis)", re.DOTALL)
 _MODE_WORDS = {"L": "grey", "LA": "grey with transparency", "RGBA": "colour with transparency"}
 _TRANSPOSES = {
@@ -155,6 +160,16 @@ def _check_bytes(data: bytes) -> None:
             raise UnreadableImageError(
                 f"this is {what}, which cannot be read: export it as PNG or JPEG"
             )
+    if _PNM.match(data) and not _PNM_HEADER.match(data[:_LONGEST_PNM_HEADER]):
+        raise UnreadableImageError(
+            f"its header is damaged or has over {_LONGEST_PNM_HEADER:,} bytes, which is the limit: "
+            "save it again, as PNG"
+        )
+    if count_blocks(data, MAX_BLOCKS) > MAX_BLOCKS:
+        raise UnreadableImageError(
+            f"it holds more than {MAX_BLOCKS:,} blocks beside its pixels, the limit is "
+            f"{MAX_BLOCKS:,}: save it again, as PNG"
+        )
 
 
 def _check_parts(image: Image.Image, data: bytes) -> int:
