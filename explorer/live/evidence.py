@@ -43,11 +43,19 @@ class Exhibit:
         pictures: row by row, (n, H, W, C).
         columns: pictures a row.
         caption: what they show, in a sentence or two.
+        lines: rows that belong together.
     """
 
     pictures: Pictures
     columns: int
     caption: str
+    lines: int = 1
+
+    def groups(self) -> list[Pictures]:
+        """The pictures that belong together, (n, H, W, C) each."""
+        size = self.lines * self.columns
+        starts = range(0, len(self.pictures), size)
+        return [self.pictures[start : start + size] for start in starts]
 
 
 def codes_of(model: OpenedModel) -> NDArray[np.float32]:
@@ -105,9 +113,8 @@ def _holes(model: OpenedModel, column: str, examples: Examples) -> Exhibit:
     rows, distances = _nearest_rows(model, draws)
     images, real = pictures_of_rows(model, rows)
     lost = int(model.density.is_hole(draws).sum())
-    return Exhibit(
-        _stack([decode_pictures(model, draws), images]),
-        COLUMNS,
+    return _stacked(
+        [decode_pictures(model, draws), images],
         f"Above, {said}, decoded; {lost} of {len(draws)} in a hole. Below each, the "
         f"{_image_word(real)} of its nearest code, {distances.min():.2g} to "
         f"{distances.max():.2g} away.",
@@ -125,9 +132,8 @@ def _escapes(model: OpenedModel, column: str, examples: Examples) -> Exhibit:
         said = f"The images whose codes lie farthest from {len(drawn):,} draws"
     images, real = pictures_of_rows(model, rows)
     radius = np.linalg.norm(model.encodings.mean[rows], axis=1)
-    return Exhibit(
-        _stack([images, decode_pictures(model, model.encodings.mean[rows])]),
-        COLUMNS,
+    return _stacked(
+        [images, decode_pictures(model, model.encodings.mean[rows])],
         f"{said}{'' if real else ' (the images are not at hand: reconstructions)'}; below each, "
         f"its reconstruction. |z| is {radius.min():.3g} to {radius.max():.3g}; the prior's draws "
         f"lie around {np.sqrt(model.latent_dim):.2g}.",
@@ -141,9 +147,8 @@ def _reconstructions(model: OpenedModel, _column: str, _examples: Examples) -> E
     ranks = np.linspace(0, len(order) - 1, COLUMNS + 1).astype(np.int64)[1:]
     rows = np.concatenate([order[:COLUMNS], order[ranks]])
     images, _ = pictures_of_rows(model, rows)
-    return Exhibit(
-        _stack([images, decode_pictures(model, model.encodings.mean[rows])]),
-        COLUMNS,
+    return _stacked(
+        [images, decode_pictures(model, model.encodings.mean[rows])],
         f"First the images that come back worst ({nll[rows[0]]:.0f} to "
         f"{nll[rows[COLUMNS - 1]]:.0f} nats), then some from bad to best (down to "
         f"{nll[rows[-1]]:.0f}); below each, its reconstruction.",
@@ -168,9 +173,8 @@ def _neighbours(model: OpenedModel, _column: str, _examples: Examples) -> Exhibi
         )
     lines = [asked[wrong], near[wrong, 0], near[wrong, 1], near[wrong, 2]]
     pictures = [pictures_of_rows(model, rows)[0] for rows in lines]
-    return Exhibit(
-        _stack(pictures),
-        COLUMNS,
+    return _stacked(
+        pictures,
         f"The first line: images whose {NEIGHBOURS} nearest others are mostly of another class "
         f"({(named != labels[asked]).sum()} of {len(asked)} asked). Below each, its 3 nearest.",
     )
@@ -219,9 +223,8 @@ def _perturbed(model: OpenedModel, _column: str, examples: Examples) -> Exhibit:
         codes = np.stack([code for _, code in found[:MOST]])
         images, real = pictures_of_rows(model, rows)
         before = decode_pictures(model, model.encodings.mean[rows])
-        return Exhibit(
-            _stack([images, before, decode_pictures(model, codes)]),
-            COLUMNS,
+        return _stacked(
+            [images, before, decode_pictures(model, codes)],
             f"Images that lost their class: the {_image_word(real)}, the decoding of its code, and "
             "below it what the classifier took for another class, the decoding after noise of "
             f"{NOISE} standard deviations of all codes.",
@@ -249,9 +252,8 @@ def _uncovered(model: OpenedModel, column: str, examples: Examples) -> Exhibit:
     if len(rows):
         images, real = pictures_of_rows(model, rows)
         back = decode_pictures(model, model.encodings.mean[rows])
-        return Exhibit(
-            _stack([images, back]),
-            COLUMNS,
+        return _stacked(
+            [images, back],
             f"Held-out images that no sample of the prior comes near, though their "
             f"reconstructions (below) do{'' if real else '; the images are not at hand'}.",
         )
@@ -266,9 +268,8 @@ def _far_in_pixels(model: OpenedModel, column: str) -> Exhibit:
     flat, other = (pictures.reshape(len(pictures), -1) / 255.0 for pictures in (images, samples))
     distances, index = nearest(flat, other, 1)
     worst = np.argsort(-distances[:, 0], kind="stable")[:MOST]
-    return Exhibit(
-        _stack([images[worst], samples[index[worst, 0]]]),
-        COLUMNS,
+    return _stacked(
+        [images[worst], samples[index[worst, 0]]],
         f"Of {len(asked):,} {_image_word(real)}s the {len(worst)} farthest from {_PIXELS:,} samples"
         " of the prior, and below each the sample that comes nearest. Compared pixel by pixel, "
         "since this report was measured without a classifier's features.",
@@ -291,17 +292,17 @@ def _image_word(real: bool) -> str:
     return "image" if real else "reconstruction"
 
 
-def _stack(lines: Sequence[Pictures]) -> Pictures:
-    """Lines of pictures, (k, H, W, C) each, one below the other, in groups of six columns."""
-    count = len(lines[0])
+def _stacked(lines: Sequence[Pictures], caption: str) -> Exhibit:
+    """Lines of pictures, (k, H, W, C) each, one below the other, in groups of up to six columns."""
+    columns = min(COLUMNS, len(lines[0]))
     groups = []
-    for start in range(0, count, COLUMNS):
+    for start in range(0, len(lines[0]), columns):
         for line in lines:
-            part = line[start : start + COLUMNS]
+            part = line[start : start + columns]
             # A short last group keeps its columns, so that what belongs together stays together.
-            room = np.full((COLUMNS - len(part), *part.shape[1:]), 255, np.uint8)
-            groups.append(np.concatenate([part, room]) if count > COLUMNS else part)
-    return np.concatenate(groups)
+            room = np.full((columns - len(part), *part.shape[1:]), 255, np.uint8)
+            groups.append(np.concatenate([part, room]))
+    return Exhibit(np.concatenate(groups), columns, caption, lines=len(lines))
 
 
 def _vote(votes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -45,7 +45,7 @@ def open_model(listing: Listing) -> OpenedModel:
     if before is not None and before.model is model:
         report = before.report
     else:
-        report = _report_if_any(listing)
+        report = report_if_any(listing)
     state.remember_shown(state.Shown(listing, model, report, state.current_run()))
     return model
 
@@ -137,7 +137,8 @@ def report_of(listing: Listing) -> RegularityReport | None:
     return load_report(path) if path.is_file() else None
 
 
-def _report_if_any(listing: Listing) -> RegularityReport | None:
+def report_if_any(listing: Listing) -> RegularityReport | None:
+    """The checkpoint's measured report, or None where it has none that can be used."""
     try:
         return report_of(listing)
     except CheckpointError:
@@ -146,7 +147,7 @@ def _report_if_any(listing: Listing) -> RegularityReport | None:
 
 def held_out_reconstruction(listing: Listing) -> float | None:
     """Mean reconstruction NLL of the held-out images at their mean codes, nats, if measured."""
-    report = _report_if_any(listing)
+    report = report_if_any(listing)
     measures = report.measures if report is not None else ()
     return next((one.value for one in measures if one.key == "reconstruction_nll"), None)
 

@@ -17,6 +17,7 @@ from explorer.ui.cursor import CursorModel, CursorRequest, show_cursor
 from explorer.ui.evidence import ROW, is_openable, opened_row, show_evidence
 from explorer.ui.export import show_export
 from explorer.ui.measures import read_reports, read_seeds, show_definitions
+from explorer.ui.measuring import offer_measuring
 from explorer.ui.planes import show_planes
 from explorer.ui.samples import show_samples
 from explorer.ui.standing import model_colours, show_verdict, table_html
@@ -79,6 +80,7 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
         show_shared_cursor(models, names, column)
     with answer:
         show_standing(comparison)
+        offer_measuring(group)
     # Not as a default: the table sets it too.
     st.session_state.setdefault(CLOSER_KEY, EVIDENCE)
     closer = st.segmented_control(

@@ -9,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from explorer.images.sheet import tile
+from explorer.live.evidence import Exhibit
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing, differences
 from explorer.regularity.measure import AS_BUILT, NO_PRIOR, SCALE_FAIR
@@ -16,6 +17,7 @@ from explorer.regularity.report import RegularityReport
 from explorer.regularity.verdict import Standing
 from explorer.ui.words import plain
 
+GROUP_GAP = 12  # pixels
 SHEET_WIDTH = 640  # pixels that a sheet is drawn for
 COLUMN_WORDS = {AS_BUILT: "As built: z ~ N(0, I)", SCALE_FAIR: "Scale-fair: z ~ N(m, S)"}
 _SEEDED = re.compile(r"(.+?)-seed[0-9]+")
@@ -84,12 +86,34 @@ def key_of(model: OpenedModel) -> tuple[str, tuple[tuple[int, int], ...]]:
     return str(model.folder), model.stamp
 
 
+def exhibit_sheet(exhibit: Exhibit) -> NDArray[np.uint8]:
+    """An exhibit's pictures on one sheet, with more room between groups than within them."""
+    scale = sheet_scale(exhibit.pictures.shape[2], exhibit.columns)
+    sheets = [
+        tile(group.transpose(0, 3, 1, 2), exhibit.columns, scale=scale, gap=2)
+        for group in exhibit.groups()
+    ]
+    width = max(sheet.shape[1] for sheet in sheets)
+    padded = []
+    for sheet in sheets:
+        room = [(0, GROUP_GAP), (0, width - sheet.shape[1]), (0, 0)][: sheet.ndim]
+        padded.append(np.pad(sheet, room, constant_values=255))
+    return np.concatenate(padded)[:-GROUP_GAP]
+
+
+def sheet_scale(width: int, columns: int) -> int:
+    """How many pixels a pixel becomes on a sheet of so many pictures a row."""
+    return max(1, SHEET_WIDTH // (columns * width))
+
+
 def show_sheet(
     images: NDArray[np.float32] | NDArray[np.uint8], columns: int, caption: str | None = None
 ) -> None:
     """Images (n, C, H, W) in a grid, as wide as there is room."""
-    scale = max(1, SHEET_WIDTH // (columns * images.shape[-1]))
-    st.image(
-        tile(images, columns, scale=scale, gap=2), width="stretch",
-        caption=None if caption is None else plain(caption),
-    )  # fmt: skip
+    scale = sheet_scale(images.shape[-1], columns)
+    show_picture(tile(images, columns, scale=scale, gap=2), caption)
+
+
+def show_picture(pixels: NDArray[np.uint8], caption: str | None = None) -> None:
+    """One picture, as wide as there is room."""
+    st.image(pixels, width="stretch", caption=None if caption is None else plain(caption))

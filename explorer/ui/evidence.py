@@ -9,7 +9,7 @@ from explorer.live.hub import Stamp
 from explorer.live.model import OpenedModel
 from explorer.regularity.measure import NO_PRIOR
 from explorer.regularity.verdict import Standing
-from explorer.ui.comparison import Comparison, key_of, show_sheet
+from explorer.ui.comparison import Comparison, exhibit_sheet, key_of, show_picture
 from explorer.ui.words import plain
 
 ROW = "compare-row"
@@ -73,7 +73,7 @@ def show_one(comparison: Comparison, place: int, row: str) -> None:
     except ExplorerError as error:
         st.info(plain(str(error)))
         return
-    show_sheet(exhibit.pictures.transpose(0, 3, 1, 2), exhibit.columns, exhibit.caption)
+    show_picture(exhibit_sheet(exhibit), exhibit.caption)
 
 
 def examples_of(comparison: Comparison, place: int, row: str) -> list[dict[str, object]]:

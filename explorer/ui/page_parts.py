@@ -20,7 +20,7 @@ from explorer.regularity.measure import NO_PRIOR
 from explorer.regularity.prior import fit_gaussian
 from explorer.regularity.verdict import write_verdict
 from explorer.ui.between import ENDS, pick_ends, rows_of, shared_images
-from explorer.ui.comparison import COLUMN_WORDS, SHEET_WIDTH, Comparison, key_of
+from explorer.ui.comparison import COLUMN_WORDS, Comparison, exhibit_sheet, key_of, sheet_scale
 from explorer.ui.evidence import cached_exhibit, examples_of
 from explorer.ui.figures_file import figures_of
 from explorer.ui.planes import cached_space, cached_stretch
@@ -79,9 +79,7 @@ def evidence(comparison: Comparison) -> Iterator[Part]:
             except ExplorerError as error:
                 parts.append(Words(str(error), "small"))
             else:
-                parts.append(
-                    _sheet(exhibit.pictures, exhibit.columns, exhibit.caption),
-                )
+                parts.append(Sheet(exhibit_sheet(exhibit), exhibit.caption))
             columns.append(parts)
         yield Heading(f"{measure.title} ({measure.unit})")
         yield Words(measure.student)
@@ -249,5 +247,5 @@ SECTIONS: tuple[tuple[str, Callable[[Comparison], Iterator[Part]]], ...] = (
 
 
 def _sheet(pictures: NDArray[np.uint8], columns: int, caption: str) -> Sheet:
-    scale = max(1, SHEET_WIDTH // (columns * pictures.shape[2]))
+    scale = sheet_scale(pictures.shape[2], columns)
     return Sheet(tile(pictures.transpose(0, 3, 1, 2), columns, scale=scale, gap=2), caption)

@@ -60,7 +60,8 @@ def table_html(
     )
     return (
         '<table class="standing"><thead><tr><th scope="col">Measure</th>'
-        f'<th scope="col">95 % intervals</th>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        f'<th scope="col" class="plot">95 % intervals</th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
     )
 
 

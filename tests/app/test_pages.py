@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from explorer.live.hub import MOST_OPEN, shared_hub
 from explorer.models import library
 from explorer.storage import write_folder
+from explorer.ui.measuring import measuring_desk
 
 APP = Path(__file__).parents[2] / "explorer" / "app.py"
 SECONDS = 120
@@ -272,6 +273,31 @@ def test_the_comparison_is_written_as_one_page(own):
     assert not [button for button in app.button if button.key == "write-page"]
     app.segmented_control(key="compare-column").set_value("scale-fair").run()
     assert app.button(key="write-page")
+
+
+def test_what_was_measured_without_pictures_is_offered_to_be_measured(own):
+    app = run(compare)
+    assert "not measured with pictures yet" in texts(app.caption)
+    app.button(key="measure-now").click().run()
+    assert not app.exception
+    desk = measuring_desk()
+    for _ in range(2):  # what has ended is told in the run after
+        if desk.running is not None:
+            desk.running.wait()
+        app.run()
+    assert not app.exception
+    assert "not at hand" in texts(app.warning)
+    assert app.button(key="measure-now")
+
+
+def test_a_measurement_is_cancelled(own):
+    app = run(compare)
+    app.button(key="measure-now").click().run()
+    app.button(key="cancel-measuring").click().run()
+    app.run()
+    assert not app.exception
+    assert not app.warning
+    assert app.button(key="measure-now")
 
 
 def test_other_seeds_are_figures_of_their_own(own):

@@ -56,6 +56,19 @@ def test_a_hole_of_the_report_is_decoded_above_the_image_of_its_nearest_code(dig
     assert "1 of 1 in a hole" in found.caption
 
 
+def test_what_belongs_together_stands_in_one_group(digits):
+    rows = [{"column": AS_BUILT, "row": row} for row in range(8)]
+    found = find_exhibit(digits, "escape_rate", AS_BUILT, rows)
+    first, second = found.groups()
+    assert (found.columns, found.lines) == (6, 2)
+    images = load_images("digits").images[digits.encodings.index[:8]].transpose(0, 2, 3, 1)
+    assert np.array_equal(first[:6], images[:6])
+    assert np.array_equal(second[:2], images[6:])
+    assert (second[2:6] == 255).all()
+    back = digits.codec.decode_pixels(digits.encodings.mean[:8])
+    assert np.array_equal(second[6:8], back[6:])
+
+
 def test_examples_of_another_prior_are_not_shown(digits):
     far = np.full(8, 4.0, np.float32)
     with_other = find_exhibit(digits, "hole_rate", AS_BUILT, [hole(digits, far, SCALE_FAIR)])
@@ -80,7 +93,8 @@ def test_examples_that_do_not_fit_the_model_are_as_good_as_none(digits, key, jun
 
 
 def test_a_strip_begins_and_ends_with_the_images_of_the_pair(digits):
-    found = find_exhibit(digits, "midpoint_realism", NO_PRIOR, [{"first": {"row": 3}, "second": {"row": 7}}])
+    pair = {"first": {"row": 3}, "second": {"row": 7}}
+    found = find_exhibit(digits, "midpoint_realism", NO_PRIOR, [pair])
     images = load_images("digits").images[digits.encodings.index[[3, 7]]]
     assert len(found.pictures) == STEPS
     assert np.array_equal(found.pictures[[0, -1]], images.transpose(0, 2, 3, 1))
