@@ -25,6 +25,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.camera import photograph
 from benchmarks.result import print_table, save_result
+from explorer.encode.codes import vote
 from explorer.errors import ExplorerError
 from explorer.images.dataset import ImageSet
 from explorer.images.intake import ModelInput, prepare_upload
@@ -43,13 +44,6 @@ def choose_digits(images: ImageSet, count: int, seed: int) -> NDArray[np.int64]:
     """Held-out rows to be photographed."""
     rng = np.random.default_rng([1, seed])
     return np.sort(rng.choice(images.held_out_index, count, replace=False))
-
-
-def vote(labels: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """The class that most of each row's k nearest have, ties to the nearest: (N,) of (N, K)."""
-    votes = labels[:, :k]
-    agreeing = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
-    return np.take_along_axis(votes, agreeing.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
 def prepare_plainly(data: bytes, target: ModelInput) -> NDArray[np.float32]:
@@ -82,7 +76,7 @@ def measure_photos(
     for name, pictures in inputs.items():
         _, index = nearest(codec.encode(pictures)[0], codes, max(VOTES))
         for k in VOTES:
-            right[f"{name}, k = {k}"] = vote(labels[others][index], k) == labels[rows]
+            right[f"{name}, k = {k}"] = vote(labels[others][index[:, :k]]) == labels[rows]
     return right
 
 

@@ -41,19 +41,28 @@ class Refused:
         name: the file's, shortened; of an archive's entry, with the archive's before it.
         reason: a sentence without the name.
         skipped: True for what nobody meant as a picture, such as a system's own notes.
+        path: the file's name as it was given; of an archive's entry, with its path inside.
     """
 
     name: str
     reason: str
     skipped: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Upload:
-    """A file to be prepared, on its own or out of an archive; its bytes are not looked at yet."""
+    """A file to be prepared, on its own or out of an archive; its bytes are not looked at yet.
+
+    Attributes:
+        name: the file's, shortened; of an archive's entry, with the archive's before it.
+        data: its bytes.
+        path: the file's name as it was given; of an archive's entry, with its path inside.
+    """
 
     name: str
     data: bytes
+    path: str
 
 
 class _ArchiveError(Exception):
@@ -83,7 +92,7 @@ def read_batch(
             yield prepare_upload(upload.data, upload.name, target, preparation)
         except UploadError as error:
             reason = str(error).removeprefix(f"{shorten(upload.name)}: ")
-            yield Refused(shorten(upload.name), reason)
+            yield Refused(upload.name, reason, path=upload.path)
 
 
 def unpack_uploads(files: Iterable[tuple[str, bytes]]) -> Iterator[Upload | Refused]:
@@ -95,7 +104,7 @@ def unpack_uploads(files: Iterable[tuple[str, bytes]]) -> Iterator[Upload | Refu
         if _ZIP.match(data):
             yield from _unpack(name, data)
         else:
-            yield Upload(name, data)
+            yield Upload(shorten(name), data, name)
 
 
 def _unpack(name: str, data: bytes) -> Iterator[Upload | Refused]:
@@ -103,7 +112,7 @@ def _unpack(name: str, data: bytes) -> Iterator[Upload | Refused]:
     try:
         archive = _open_archive(data)
     except _ArchiveError as error:
-        yield Refused(shown, f"{error}.")
+        yield Refused(shown, f"{error}.", path=name)
         return
     with archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -113,27 +122,29 @@ def _unpack(name: str, data: bytes) -> Iterator[Upload | Refused]:
                 f"{shown} › {shorten(notes[0].filename)}",
                 f"{len(notes):,} of the archive's files are notes of a system, no pictures.",
                 skipped=True,
+                path=f"{name}/{notes[0].filename}",
             )
         pictures = [entry for entry in entries if not _NOTES.search(entry.filename)]
         if len(pictures) > MAX_ENTRIES:
             yield Refused(
                 shown,
                 f"the archive holds {len(pictures):,} files, the limit is {MAX_ENTRIES}: split it.",
+                path=name,
             )
             return
         if not pictures:
-            yield Refused(shown, "the archive holds no files: put pictures into it.")
+            yield Refused(shown, "the archive holds no files: put pictures into it.", path=name)
             return
         left = MAX_EXPANDED_BYTES
         for entry in pictures:
-            place = f"{shown} › {shorten(entry.filename)}"
+            place, path = f"{shown} › {shorten(entry.filename)}", f"{name}/{entry.filename}"
             try:
                 content = _read_entry(archive, entry, left)
             except _ArchiveError as error:
-                yield Refused(place, f"{error}.")
+                yield Refused(place, f"{error}.", path=path)
                 continue
             left -= len(content)
-            yield Upload(place, content)
+            yield Upload(place, content, path)
 
 
 def _open_archive(data: bytes) -> zipfile.ZipFile:

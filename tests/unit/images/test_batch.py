@@ -54,6 +54,7 @@ def test_one_bad_file_does_not_lose_the_others():
         "b.png",
         "this is not an image in a format that can be read: save it as PNG, JPEG, WebP, BMP, GIF "
         "or TIFF.",
+        path="b.png",
     )
     assert found[3].reason == "the file is empty (0 bytes): choose another one."
 
@@ -68,6 +69,8 @@ def test_an_archive_is_told_by_its_bytes_and_its_folders_are_gone_through():
         "last.png",
     ]
     assert [isinstance(one, Refused) for one in found] == [False, False, True, False]
+    paths = [one.path for one in unpack_uploads([("up/pictures.png", data)])]
+    assert paths == [f"up/pictures.png/{inside}" for inside in ("x/1.png", "x/y/2.txt", "3")]
 
 
 def test_the_choices_hold_for_all():
