@@ -91,14 +91,13 @@ def measure_folder(folder: Path, *, details: bool, seed: int) -> str:
     name = folder.resolve().name
     with tqdm(
         total=1.0,
-        desc=name,
-        bar_format="{desc} {bar} {percentage:3.0f}% {elapsed}  {postfix}",
+        bar_format="{bar} {percentage:3.0f}% {elapsed}  {desc}",
         leave=False,
         file=Forgiving(sys.stderr),
     ) as bar:
 
         def show(words: str, share: float) -> None:
-            bar.set_postfix_str(words, refresh=False)
+            bar.set_description_str(f"{name}: {words}", refresh=False)
             bar.n = share
             bar.refresh()
 
