@@ -97,9 +97,8 @@ def assert_selection(page, model, slot, rows):
     expect(card).to_contain_text(f"{len(rows)} point")
     expect(card).to_contain_text(f"spread {known.radius:.2f}")
     biggest = int(np.argmax(known.mix))
-    expect(card).to_contain_text(
-        f"{classes[biggest]}: {100 * known.mix[biggest] / len(rows):.0f} %"
-    )
+    share = int(100 * known.mix[biggest] / len(rows) + 0.5)
+    expect(card).to_contain_text(f"{classes[biggest]}: {share} %")
     assert_decoded(
         pixels_of(page, f".lab-selection[data-slot={slot}] canvas"), model.folder, known.mean
     )

@@ -10,6 +10,7 @@ const NOTE_MS = 9000;
 const MOST_UNDO = 200;
 const DRIFT = 0.88;          // how much of its noise a wobble keeps from frame to frame
 const LARGEST_LATENT = 1e6;
+const NO_SOLID = "three dimensions are drawn by WebGL, which this browser does not offer.";
 const MAP_IMAGE = 32;        // px a side of a picture on the map
 const VIEW_PATTERN = /^(map|map-3d|principal|principal-3d|axes:(\d+),(\d+)|fit:[0-9a-f]{32})$/;
 
@@ -225,6 +226,7 @@ class Lab {
       // Another model or map may have been picked while these were on their way.
       if (asked !== this.viewAsked || !this.root.isConnected) return;
       const { header, take } = answer;
+      if (header.dims === 3 && !this.map.layer.gl) throw new Error(NO_SOLID);
       const places = take(Float32Array, header.count * header.dims);
       if (header.labels) this.labels = take(Int16Array, header.count);
       const points = { places, count: header.count, dims: header.dims, plane: header.plane, exact: header.exact, view, method: header.method };
@@ -239,8 +241,8 @@ class Lab {
       await this.map.show(points, plotly);
       this.switching = false;
       this.showExactness();
-      if (first && this.colour !== "class") await this.setColour(this.colour, { quiet: true });
-      else this.recolour();
+      if (!first || this.colour === "class") this.recolour();
+      else if (await this.setColour(this.colour) === false) await this.setColour("class");
       this.link.decode(this.latents.slice());
       this.find(".lab-map-note").textContent = this.mapNote();
       if (first) this.afterFirstPaint();
@@ -463,16 +465,14 @@ class Lab {
 
   async changeColour(colour, { replay = false } = {}) {
     const before = this.colour;
-    if (!await this.setColour(colour)) {
-      this.colour = before;
-      this.showChoices();
-      return;
-    }
+    const done = await this.setColour(colour);
+    if (done === false) await this.setColour(before);
+    if (!done) return;
     if (!replay) this.keep();
     this.writeAddress();
   }
 
-  /* Whether it could be done. */
+  /* Whether it could be done; null if another one was wanted meanwhile. */
   async setColour(colour) {
     const asked = this.colourAsked = Symbol("asked");
     const { data } = this;
@@ -482,10 +482,10 @@ class Lab {
         if (!this.values.has(colour)) {
           this.find(".lab-legend").replaceChildren(Object.assign(document.createElement("span"), { className: "lab-faint", textContent: "Measuring…" }));
           const { header, take } = await this.link.framed(this.link.fetch(`/values/{name}/${colour}`));
-          if (data.tag !== this.data.tag) return false;
+          if (data.tag !== this.data.tag) return null;
           this.values.set(colour, { header, values: take(Float32Array, this.map.points.count) });
         }
-        if (asked !== this.colourAsked) return false;
+        if (asked !== this.colourAsked) return null;
         const { header, values } = this.values.get(colour);
         if (header.choices) {
           const labels = Int16Array.from(values, (value) => (Number.isFinite(value) ? value : -1));
@@ -493,14 +493,8 @@ class Lab {
         } else this.colouring.byValue(values, header);
       }
     } catch (error) {
-      if (asked === this.colourAsked) {
-        this.note(error.message);
-        this.paintClasses(this.map.points.count);
-        this.colour = data.classes.length ? "class" : this.colour;
-        this.recolour();
-        this.colour = "class";
-        this.showChoices();
-      }
+      if (asked !== this.colourAsked) return null;
+      this.note(error.message);
       return false;
     }
     this.colour = colour;

@@ -157,7 +157,8 @@ class LatentMap {
       title: exact ? { text: this.hooks.axisName(number), standoff: 3 } : undefined,
       showticklabels: exact, zeroline: exact, zerolinecolor: "rgba(128,128,128,0.45)",
       gridcolor: "rgba(128,128,128,0.14)", showgrid: exact, color: text,
-      range: (this.range ?? this.home)[number],
+      // Plotly writes into the arrays that it is given.
+      range: [...(this.range ?? this.home)[number]],
     });
     return {
       ...common, margin: exact ? { l: 44, r: 4, t: 4, b: 36 } : { l: 0, r: 0, t: 0, b: 0 },
@@ -178,6 +179,8 @@ class LatentMap {
 
   bindPlotly() {
     this.plot.dataset.bound = "yes";
+    // Where Plotly measures texts, far outside the page, is nothing for a screen reader.
+    document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true");
     this.plot.on("plotly_relayouting", () => this.moved());
     this.plot.on("plotly_relayout", () => this.moved());
     this.plot.on("plotly_selected", (event) => this.selected(event));
@@ -186,10 +189,6 @@ class LatentMap {
       if (!this.flat && row >= 0) this.hover(row);
     });
     this.plot.on("plotly_unhover", () => { if (!this.flat) this.unhover(); });
-    this.plot.on("plotly_click", (event) => {
-      const row = event.points[0]?.customdata;
-      if (!this.flat && row >= 0) this.hooks.onPick(row);
-    });
   }
 
   readRange() {
@@ -673,6 +672,11 @@ class LatentMap {
     this.marker.addEventListener(raw, (event) => this.drag(event));
     this.marker.addEventListener("pointerup", (event) => this.endDrag(event));
     this.marker.addEventListener("pointercancel", () => this.cancelDrag());
+    // Over the marker the wheel zooms as it does beside it.
+    this.marker.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.plot.querySelector(".nsewdrag")?.dispatchEvent(new WheelEvent("wheel", event));
+    }, { passive: false });
     this.box.addEventListener("keydown", (event) => this.key(event));
     this.box.addEventListener("blur", () => { if (this.cursor || this.keyed) this.pointerLeft(); });
   }
@@ -756,7 +760,11 @@ class LatentMap {
     if (!from) return;
     this.pressedAt = null;
     const away = Math.hypot(event.clientX - from[0], event.clientY - from[1]);
-    if (!this.points || !this.flat || away > CLICK_REACH) return;
+    if (!this.points || away > CLICK_REACH) return;
+    if (!this.flat) {
+      if (this.hovered !== undefined && !this.keyed) this.hooks.onPick(this.hovered);
+      return;
+    }
     const spot = this.spotAt(event.clientX, event.clientY);
     if (!spot) return;
     const unit = this.span() / this.area.width;
@@ -841,9 +849,11 @@ class LatentMap {
     const looks = this.outline || event.altKey;
     const from = looks ? this.cursor ?? this.place : this.place;
     if (!from) return;
-    const [x, y] = this.range;
     const keep = (value, [low, high]) => Math.min(high, Math.max(low, value));
-    const spot = [keep(from[0] + across * unit, x), keep(from[1] + up * unit, y)];
+    const whole = this.range.map(([low, high], axis) =>
+      [Math.min(low, this.home[axis][0]), Math.max(high, this.home[axis][1])]);
+    const spot = [keep(from[0] + across * unit, whole[0]), keep(from[1] + up * unit, whole[1])];
+    this.follow(spot);
     if (looks) {
       this.cursor = spot;
       this.want("over");
@@ -856,6 +866,19 @@ class LatentMap {
     if (!STILL.matches) this.trail.push({ place: spot, at: performance.now() });
     this.want("over");
     this.hooks.onDrag(spot, "key");
+  }
+
+  /* Moves a view that is zoomed in, so that a spot lies in it and not at its very edge. */
+  follow(spot) {
+    const moved = this.range.map(([low, high], axis) => {
+      const room = 0.04 * (high - low);
+      const home = this.home[axis];
+      const under = Math.max(low - home[0], 0), over = Math.max(home[1] - high, 0);
+      const back = Math.min(Math.max(low + room - spot[axis], 0), under);
+      const on = Math.min(Math.max(spot[axis] - high + room, 0), over);
+      return [low - back + on, high - back + on];
+    });
+    if (moved.some(([low], axis) => low !== this.range[axis][0])) this.setRange(moved);
   }
 
   keyEnter() {
@@ -901,9 +924,14 @@ class LatentMap {
     this.want("over");
   }
 
+  /* Where the solid map is seen from: of the drawing itself, as Plotly's layout misses some turns. */
+  eye() {
+    return { ...(this.plot._fullLayout.scene?._scene?.getCamera().eye ?? { x: 1.25, y: 1.25, z: 1.25 }) };
+  }
+
   orbit(across, up) {
     this.unhover();
-    const eye = { ...(this.plot._fullLayout.scene?.camera?.eye ?? { x: 1.25, y: 1.25, z: 1.25 }) };
+    const eye = this.eye();
     const angle = across * 0.15;
     const x = eye.x * Math.cos(angle) - eye.y * Math.sin(angle);
     const y = eye.x * Math.sin(angle) + eye.y * Math.cos(angle);
@@ -914,7 +942,7 @@ class LatentMap {
     if (!this.points) return;
     if (!this.flat) {
       this.unhover();
-      const eye = this.plot._fullLayout.scene?.camera?.eye ?? { x: 1.25, y: 1.25, z: 1.25 };
+      const eye = this.eye();
       this.Plotly.relayout(this.plot, { "scene.camera.eye": { x: eye.x * factor, y: eye.y * factor, z: eye.z * factor } });
       return;
     }
@@ -932,7 +960,7 @@ class LatentMap {
   }
 
   setRange([x, y]) {
-    this.Plotly.relayout(this.plot, { "xaxis.range": x, "yaxis.range": y });
+    this.Plotly.relayout(this.plot, { "xaxis.range": [...x], "yaxis.range": [...y] });
   }
 
   /* -- selection, by Plotly's own box and lasso -- */

@@ -82,6 +82,8 @@ class Sliders {
     input.title = `${facts}. Double click or Delete resets it. The band holds 99 % of the codes; the ends go ${OVERSHOOT} times as far.`;
     number.setAttribute("aria-label", `Value of ${label}`);
     strip.title = `Nine decodings along ${label}; click one to go there`;
+    strip.setAttribute("role", "img");
+    strip.setAttribute("aria-label", `Nine decodings along ${label}`);
     lock.setAttribute("aria-label", `Lock ${label}`);
   }
 
