@@ -1,12 +1,11 @@
 """The pictures behind a measured figure: what a reader sees who doubts it.
 
 A report's examples lead to them; where a report has none, the same question is asked of fewer codes
-and the caption says so. A report may come from anyone, so its examples are held against the model.
+and the caption says so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from explorer.errors import LatentError
 from explorer.latent.axes import kl_per_axis, sample_aggregate_posterior
 from explorer.latent.interpolation import lerp
 from explorer.latent.neighbours import nearest
+from explorer.live.examples import Examples, read_change, read_code, read_pair, read_row, read_rows
 from explorer.live.model import OpenedModel
 from explorer.live.sheets import decode_pictures, pictures_of_rows
 from explorer.live.values import RECONSTRUCTION
@@ -32,7 +32,6 @@ _PIXELS = 1000  # images held against as many samples
 _NEIGHBOUR = 5
 
 Pictures = NDArray[np.uint8]
-Examples = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +100,7 @@ def find_exhibit(model: OpenedModel, key: str, column: str, examples: Examples) 
 
 
 def _holes(model: OpenedModel, column: str, examples: Examples) -> Exhibit:
-    codes = [code for one in examples if (code := _code(one.get("z"), model)) is not None]
+    codes = [code for one in examples if (code := read_code(one.get("z"), model)) is not None]
     if codes:
         draws = np.stack(codes[:MOST])
         said = "the draws of the measurement that lie farthest from every code"
@@ -122,7 +121,7 @@ def _holes(model: OpenedModel, column: str, examples: Examples) -> Exhibit:
 
 
 def _escapes(model: OpenedModel, column: str, examples: Examples) -> Exhibit:
-    rows = _rows(examples, model)
+    rows = read_rows(examples, model)[:MOST]
     said = "The images whose codes lie farthest from every draw of the measurement"
     if not len(rows):
         drawn = draw_codes(model, column, 2 * _DRAWS, seed=1)
@@ -181,7 +180,7 @@ def _neighbours(model: OpenedModel, _column: str, _examples: Examples) -> Exhibi
 
 
 def _midpoints(model: OpenedModel, _column: str, examples: Examples) -> Exhibit:
-    pairs = [pair for one in examples if (pair := _pair(one, model)) is not None]
+    pairs = [pair for one in examples if (pair := read_pair(one, model)) is not None]
     said = "of the measurement whose middle looks least real"
     if not pairs:
         count = len(model.encodings.mean)
@@ -213,21 +212,23 @@ def _midpoints(model: OpenedModel, _column: str, examples: Examples) -> Exhibit:
 def _perturbed(model: OpenedModel, _column: str, examples: Examples) -> Exhibit:
     spread = codes_of(model).std(axis=0)
     found = [
-        (row, code)
+        (row, code, read_change(one, model))
         for one in examples
-        if (row := _row(one.get("row"), model)) is not None
-        and (code := _code(one.get("z"), model)) is not None
-    ]
+        if (row := read_row(one.get("row"), model)) is not None
+        and (code := read_code(one.get("z"), model)) is not None
+    ][:MOST]
     if found:
-        rows = np.array([row for row, _ in found[:MOST]])
-        codes = np.stack([code for _, code in found[:MOST]])
+        rows = np.array([row for row, _, _ in found])
+        codes = np.stack([code for _, code, _ in found])
+        changes = [change for _, _, change in found if change]
         images, real = pictures_of_rows(model, rows)
         before = decode_pictures(model, model.encodings.mean[rows])
         return _stacked(
             [images, before, decode_pictures(model, codes)],
             f"Images that lost their class: the {_image_word(real)}, the decoding of its code, and "
             "below it what the classifier took for another class, the decoding after noise of "
-            f"{NOISE} standard deviations of all codes.",
+            f"{NOISE} standard deviations of all codes"
+            f"{': ' + ', '.join(changes) if changes else ''}.",
         )
     rows = np.random.default_rng(0).permutation(len(model.encodings.mean))[:COLUMNS]
     noise = np.random.default_rng(1).standard_normal((STEPS - 2, len(rows), model.latent_dim))
@@ -248,14 +249,15 @@ def _perturbed(model: OpenedModel, _column: str, examples: Examples) -> Exhibit:
 
 
 def _uncovered(model: OpenedModel, column: str, examples: Examples) -> Exhibit:
-    rows = _rows(examples, model)
+    rows = read_rows(examples, model)[:MOST]
     if len(rows):
         images, real = pictures_of_rows(model, rows)
         back = decode_pictures(model, model.encodings.mean[rows])
         return _stacked(
             [images, back],
-            f"Held-out images that no sample of the prior comes near, though their "
-            f"reconstructions (below) do{'' if real else '; the images are not at hand'}.",
+            "Held-out images that no sample of the prior comes near, though reconstructions of "
+            "other images do; below each, its own reconstruction"
+            f"{'.' if real else ', and above another, since the images are not at hand.'}",
         )
     return _far_in_pixels(model, column)
 
@@ -317,32 +319,3 @@ def _nearest_rows(
     found = [model.nearest(code, 1) for code in codes]
     rows = np.array([int(index[0]) for _, index in found])
     return rows, np.array([float(distance[0]) for distance, _ in found])
-
-
-def _code(value: object, model: OpenedModel) -> NDArray[np.float32] | None:
-    """A code out of a report, if it fits the model."""
-    if not isinstance(value, list) or len(value) != model.latent_dim:
-        return None
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in value):
-        return None
-    code = np.array(value, np.float32)
-    return code if np.isfinite(code).all() else None
-
-
-def _row(value: object, model: OpenedModel) -> int | None:
-    """The row of an encoding out of a report, if there is one."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value < len(model.encodings.mean) else None
-
-
-def _rows(examples: Examples, model: OpenedModel) -> NDArray[np.int64]:
-    found = [row for one in examples if (row := _row(one.get("row"), model)) is not None]
-    return np.array(found[:MOST], np.int64)
-
-
-def _pair(example: Mapping[str, Any], model: OpenedModel) -> tuple[int, int] | None:
-    """Two rows out of a report, of the pointers `first` and `second`."""
-    ends = [example.get(name) for name in ("first", "second")]
-    first, second = (_row(end.get("row"), model) if isinstance(end, dict) else None for end in ends)
-    return None if first is None or second is None else (first, second)

@@ -43,7 +43,8 @@ def offer_measuring(group: Sequence[Listing]) -> None:
     ]
     if not lacking:
         return
-    names = " and ".join(plain(one.name) for one in lacking)
+    *all_but_last, last = [plain(one.name) for one in lacking]
+    names = f"{', '.join(all_but_last)} and {last}" if all_but_last else last
     words, action = st.columns([4, 1.3], gap="small", vertical_alignment="center")
     words.caption(
         f"{names}: not measured with pictures yet. Coverage, midpoints, classes under noise and "

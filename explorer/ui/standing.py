@@ -116,10 +116,10 @@ def _told(measure: Measure, seeds: Sequence[float]) -> str:
 
 
 def figure(value: float) -> str:
-    """A number as it stands in the table: three digits that count."""
-    if value == 0 or 0.001 <= abs(value) < 10_000:
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:.2g}"
+    """A number as it stands in the table: three digits that count, and no fewer than it has."""
+    if 1000 <= abs(value) < 1e7:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.2g}"
 
 
 def _plot(

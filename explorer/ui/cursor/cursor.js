@@ -74,7 +74,7 @@ class Contestant {
     this.place.dataset.hole = facts.hole;
     this.place.textContent = facts.hole ? "in a hole" : "among the codes";
     const label = this.model.classes[facts.nearest.label];
-    this.words.textContent = `nearest code ${facts.nearest.distance.toPrecision(3)} away${label === undefined ? "" : ` (${label})`}; denser than at ${Math.round(facts.density ?? 0)} %`;
+    this.words.textContent = `nearest code ${facts.nearest.distance.toPrecision(3)} away${label === undefined ? "" : ` (${label})`}${facts.density === null ? "" : `; denser than ${Math.round(facts.density)} % of the codes`}`;
   }
 
   destroy() {

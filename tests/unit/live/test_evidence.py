@@ -79,7 +79,7 @@ def test_examples_of_another_prior_are_not_shown(digits):
 @pytest.mark.parametrize(
     "junk",
     [
-        {"column": AS_BUILT, "z": [1e400] * 8},
+        {"column": AS_BUILT, "z": [1e300] * 8, "row": 0.5},
         {"column": AS_BUILT, "z": [0.0] * 3, "row": 10**9},
         {"column": AS_BUILT, "z": "far", "row": "first", "first": [0]},
         {"column": AS_BUILT, "row": True, "first": {"row": -1}, "second": {"row": 0}},
@@ -102,11 +102,13 @@ def test_a_strip_begins_and_ends_with_the_images_of_the_pair(digits):
 
 def test_codes_that_lost_their_class_stand_below_their_image(digits):
     code = np.zeros(8, np.float32)
-    examples = [{"row": 5, "z": code.tolist()}]
-    found = find_exhibit(digits, "class_kept", NO_PRIOR, examples)
+    example = {"row": 5, "z": code.tolist(), "before": 3, "after": 7}
+    found = find_exhibit(digits, "class_kept", NO_PRIOR, [example, example | {"after": 10}])
+    assert found.caption.endswith(": 3 → 7.")
     image = load_images("digits").images[digits.encodings.index[5]]
     assert np.array_equal(found.pictures[0], image.transpose(1, 2, 0))
-    assert np.array_equal(found.pictures[2], digits.codec.decode_pixels(code[None])[0])
+    below = found.pictures[2 * found.columns]
+    assert np.array_equal(below, digits.codec.decode_pixels(code[None])[0])
 
 
 def test_the_worst_reconstructions_come_first(digits):

@@ -1,10 +1,12 @@
 from dataclasses import replace
 
+import pytest
+
 from explorer.models.library import SHIPPED, list_checkpoints
 from explorer.regularity.measure import HEADLINE, LOWER, NO_PRIOR, Measure
 from explorer.regularity.verdict import judge
 from explorer.ui.comparison import other_seeds
-from explorer.ui.standing import table_html
+from explorer.ui.standing import figure, table_html
 
 ERROR = Measure(
     key="reconstruction_nll",
@@ -78,3 +80,19 @@ def test_seeds_of_a_shipped_model_are_found_and_other_models_are_not():
     found = other_seeds(by_name["digits-vae-8-seed2"], listings)
     assert [one.name for one in found] == ["digits-vae-8", "digits-vae-8-seed1"]
     assert other_seeds(by_name["mnist-vae-16"], listings) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (0.12345, "0.123"),
+        (97.26, "97.3"),
+        (-14183.1, "-14,183"),
+        (1234.5, "1,234"),
+        (0.00012345, "0.00012"),
+        (3.2e9, "3.2e+09"),
+    ],
+)
+def test_a_number_keeps_the_digits_that_count(value, shown):
+    assert figure(value) == shown
