@@ -11,6 +11,7 @@ const MOST_UNDO = 200;
 const DRIFT = 0.88;          // how much of its noise a wobble keeps from frame to frame
 const LARGEST_LATENT = 1e6;
 const NO_SOLID = "three dimensions are drawn by WebGL, which this browser does not offer.";
+const UNTOLD_DELAY = 300;   // ms between looks whether Streamlit is there again
 const MAP_IMAGE = 32;        // px a side of a picture on the map
 const VIEW_PATTERN = /^(map|map-3d|principal|principal-3d|axes:(\d+),(\d+)|fit:[0-9a-f]{32})$/;
 
@@ -112,6 +113,20 @@ class Lab {
       const text = atob(data.decoded.pixels);
       this.showFrame({ pixels: Uint8Array.from(text, (c) => c.charCodeAt(0)), place: data.decoded.place });
     }
+  }
+
+  /* Tells Streamlit; after a restart of the server its own line comes back later than ours. */
+  report(key, value) {
+    this.untold ??= new Map();
+    this.untold.set(key, value);
+    clearTimeout(this.tellTimer);
+    const app = document.querySelector("[data-test-connection-state]");
+    if (app && app.dataset.testConnectionState !== "CONNECTED") {
+      this.tellTimer = setTimeout(() => this.report(key, this.untold.get(key)), UNTOLD_DELAY);
+      return;
+    }
+    for (const [name, latest] of this.untold) this.tell(name, latest);
+    this.untold.clear();
   }
 
   target() {
@@ -546,7 +561,7 @@ class Lab {
       this.showDirection();
       this.say(`Selection ${slot}: ${selection.summary.count} points ${words}.`);
       this.keep();
-      this.tell("selection", { name: this.data.name, tag: this.data.tag, slot, count: selection.summary.count, words });
+      this.report("selection", { name: this.data.name, tag: this.data.tag, slot, count: selection.summary.count, words });
       selection.pictureOfMean = await this.link.pictures(Float32Array.from(selection.summary.mean), 64);
     } catch (error) {
       selection.error = error.message;
@@ -995,7 +1010,7 @@ class Lab {
     if (this.plane && this.latents.length > 2) this.dressTiles();
     if (options.silent) return;
     this.settledId = `${Date.now()}-${Math.random()}`;
-    this.tell("settled", {
+    this.report("settled", {
       id: this.settledId,
       name: this.data.name,
       tag: this.data.tag,
@@ -1200,6 +1215,7 @@ class Lab {
   }
 
   destroy() {
+    clearTimeout(this.tellTimer);
     this.wobbling = this.gliding = null;
     this.fitting?.abort();
     this.link.close();

@@ -663,7 +663,7 @@ class LatentMap {
     this.box.addEventListener(raw, (event) => this.pointerAt(event));
     this.box.addEventListener("pointerleave", () => this.pointerLeft());
     this.box.addEventListener("pointerdown", (event) => {
-      this.pressedAt = event.button === 0 && event.target !== this.marker ? [event.clientX, event.clientY] : null;
+      this.pressedAt = event.button === 0 && !event.target.closest(".lab-marker, .lab-axes-choice") ? [event.clientX, event.clientY] : null;
     }, true);
     // Plotly ends its drags on a layer over the whole page; the window hears of it first.
     this.onUp = (event) => this.clicked(event);
@@ -682,6 +682,7 @@ class LatentMap {
   }
 
   pointerAt(event) {
+    if (event.target.closest(".lab-axes-choice")) { this.pointerLeft(); return; }
     if (!this.points || !this.flat || !this.range || this.dragging || event.pointerType === "touch") {
       this.pointer = [event.clientX, event.clientY];
       if (this.keyed) this.unhover();
