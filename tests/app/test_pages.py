@@ -17,6 +17,7 @@ from explorer.live.hub import MOST_OPEN, shared_hub
 from explorer.models import library
 from explorer.storage import write_folder
 from explorer.ui.measuring import measuring_desk
+from tests.conftest import train_checkpoint
 
 APP = Path(__file__).parents[2] / "explorer" / "app.py"
 SECONDS = 120
@@ -235,6 +236,58 @@ def test_every_section_shows_under_either_prior(own, section, column):
     app.segmented_control(key="compare-column").set_value(column)
     look_closer(app, section)
     assert not app.error
+
+
+def few(arrays):
+    return {key: values[:3] for key, values in arrays.items()}
+
+
+def same(arrays):
+    return {key: np.repeat(values[:1], len(values), axis=0) for key, values in arrays.items()} | {
+        "index": arrays["index"]
+    }
+
+
+@pytest.mark.parametrize("change", [few, same])
+def test_codes_that_are_few_or_all_the_same_show_what_can_be_shown(own, change):
+    for name in ("bars-vae", "bars-ae"):
+        for file in ("encodings.npz", "projection.npz"):
+            path = own / name / file
+            with np.load(path) as stored:
+                arrays = dict(stored)
+            rows = {
+                key: values for key, values in arrays.items() if values.ndim and len(values) > 3
+            }
+            np.savez(
+                path,
+                **arrays
+                | (
+                    change(rows)
+                    if "index" in rows
+                    else {
+                        key: values[:3] if change is few else values for key, values in rows.items()
+                    }
+                ),
+            )
+    app = run(compare)
+    for row in ("hole_rate", "escape_rate", "knn_accuracy", "prior_match"):
+        app.selectbox(key="compare-row").set_value(row).run()
+        assert not app.exception
+    for section in ("Samples", "Interpolation", "Plane", "Axes", "Definitions", "Export"):
+        look_closer(app, section)
+    app.button(key="write-page").click().run()
+    assert not app.exception
+
+
+def test_one_latent_is_no_plane_and_says_so(own, bars):
+    for kind in ("vae", "ae"):
+        train_checkpoint(own / f"thin-{kind}", bars, kind, latent_dim=1)
+    app = run(compare, "thin-vae")
+    for section in ("Evidence", "Interpolation", "Axes", "Plane"):
+        look_closer(app, section)
+    assert "no plane" in texts(app.info)
+    look_closer(app, "Export").button(key="write-page").click().run()
+    assert not app.exception
 
 
 def test_the_stretch_and_the_manifold_are_drawn_when_asked_for(own):
