@@ -4,8 +4,9 @@ The seeds are small pictures in every format and mode that Pillow writes, with E
 animations, 16 bits, palettes and transparency, and ZIP archives; a tenth of the files are made from
 formats that the intake refuses. Each is a seed with one to eight mutations, drawn from a seed
 number: flipped bits, other bytes, cut or doubled parts, parts of another seed, numbers in the
-header replaced by extreme ones. A worker process prepares it (`read_batch`, for one of five kinds
-of data), and this process watches:
+header replaced by extreme ones. Half of the PNGs get right checksums again, which would otherwise
+keep most of the damage from the decoder. A worker process prepares each (`read_batch`, for one of
+five kinds of data), and this process watches:
 
 - a crash: the worker dies, or anything but a prepared picture or a refusal comes out of it;
 - a hang: no answer within five seconds;
@@ -31,6 +32,7 @@ import tempfile
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -161,7 +163,21 @@ def mutate(named: Mapping[str, bytes], number: int) -> tuple[str, bytes]:
                 data[at : at + len(part)] = part
             else:
                 data[at:at] = part
+    if name.startswith("PNG") and rng.random() < 0.5:
+        data = mend_checksums(data)
     return name, bytes(data)
+
+
+def mend_checksums(png: bytearray) -> bytearray:
+    """A PNG whose chunks have the checksums of what they hold, as far as it can be followed."""
+    mended, at = bytearray(png), 8
+    while at + 12 <= len(mended):
+        end = at + 8 + int.from_bytes(mended[at : at + 4], "big")
+        if end + 4 > len(mended):
+            break
+        mended[end : end + 4] = zlib.crc32(mended[at + 4 : end]).to_bytes(4, "big")
+        at = end + 4
+    return mended
 
 
 class Worker:

@@ -55,16 +55,29 @@ def prepare_plainly(data: bytes, target: ModelInput) -> NDArray[np.float32]:
 
 
 def measure_photos(
-    images: ImageSet, rows: NDArray[np.int64], codec: Codec, target: ModelInput
+    images: ImageSet,
+    rows: NDArray[np.int64],
+    codec: Codec,
+    target: ModelInput,
+    *,
+    all_kinds: bool = True,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Whether each digit's class is right, (n,), by "clean", "photographs", ... and k."""
+    """Whether each digit's class is right, (n,), by "clean", "photographs", ... and k.
+
+    Args:
+        images: the digits.
+        rows: (n,), those photographed.
+        codec: the model.
+        target: what it takes.
+        all_kinds: whether hard photographs are taken too.
+    """
     digits, labels = images.images[rows, 0], images.labels
     assert labels is not None
     others = np.setdiff1d(images.held_out_index, rows)
     codes, _ = codec.encode(images.floats(others))
 
     inputs = {"clean": images.floats(rows)}
-    for name, hard in (("photographs", False), ("hard photographs", True)):
+    for name, hard in (("photographs", False), ("hard photographs", True))[: 1 + all_kinds]:
         files = [
             photograph(digit, int(row), hard=hard) for digit, row in zip(digits, rows, strict=True)
         ]
