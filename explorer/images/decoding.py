@@ -213,10 +213,17 @@ def to_plain(image: Image.Image, white: float | None = None) -> Image.Image:
     if is_deep(image):
         if white is None:
             white = white_value(image.mode, largest_value(image))
-        plain = Image.new("L", image.size)
+        # A PNG may name one of its values as the transparent one.
+        clear = image.info.get("transparency")
+        plain = Image.new("LA" if isinstance(clear, int) else "L", image.size)
         for top, values in _strips(image):
-            scaled = np.rint(np.clip(values * (255 / white), 0, 255))
-            plain.paste(Image.fromarray(scaled.astype(np.uint8)), (0, top))
+            strip = Image.fromarray(
+                np.rint(np.clip(values * (255 / white), 0, 255)).astype(np.uint8)
+            )
+            if isinstance(clear, int):
+                alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+                strip = Image.merge("LA", (strip, Image.fromarray(alpha)))
+            plain.paste(strip, (0, top))
         return plain
     base = "L" if is_grey(image) else "RGB"
     # Pillow turns a palette into grey and alpha by way of RGB, so grey stays exactly grey.

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from explorer.errors import UploadError
 from explorer.images.decoding import has_avif
 from explorer.images.intake import MAX_BYTES, ModelInput, prepare_upload
+from explorer.images.preparation import Preparation
 
 DIGITS = ModelInput((1, 28, 28), 0.0)
 DARK_DIGITS = ModelInput((1, 28, 28), 1.0)
@@ -40,13 +41,14 @@ def detail(prepared, title):
     return next(step.detail for step in prepared.steps if step.title == title)
 
 
-def png_header(width, height):
-    def chunk(kind, content):
-        checksum = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + checksum
+def png_chunk(kind, content):
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + checksum
 
+
+def png_header(width, height):
     size = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", b"")
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", size) + png_chunk(b"IDAT", b"")
 
 
 @pytest.fixture
@@ -177,6 +179,53 @@ def test_deep_images_are_scaled_by_their_real_depth(encode, top, white):
     assert np.median(prepared.image) == pytest.approx(top / int(white), abs=0.01)
     digit = prepare_upload(encode(deep), "a", DIGITS).image
     assert np.abs(digit - prepare_upload(encode(drawing()), "a", DIGITS).image).mean() < 0.02
+
+
+def deep_png(values, colour_type, *more):
+    """16 bits a channel, as Pillow does not write them: (H, W) or (H, W, channels)."""
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    chunks = [(b"IHDR", header), *more, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+def test_16_bits_in_colour_and_with_transparency_are_read():
+    ramp = np.tile(np.linspace(0, 65535, 24).astype(np.uint16), (32, 1))
+    opaque = np.full_like(ramp, 65535)
+    wanted = prepare_upload(deep_png(ramp, 0), "a", FACES).image
+    assert np.allclose(wanted[0, 0], np.linspace(0, 1, 24), atol=0.005)
+    colour = prepare_upload(deep_png(np.stack([ramp] * 3, -1), 2), "a", FACES)
+    assert np.allclose(colour.image, wanted, atol=0.01)
+    clear = prepare_upload(deep_png(np.stack([ramp, opaque], -1), 4), "a", FACES)
+    assert np.allclose(clear.image, wanted, atol=0.01)
+
+
+def test_the_transparent_value_of_a_16_bit_picture_is_clear():
+    values = np.full((32, 24), 65535, np.uint16)
+    values[:16] = 1000
+    data = deep_png(values, 0, (b"tRNS", struct.pack(">H", 1000)))
+    prepared = prepare_upload(data, "a", FACES, Preparation(ground="light"))
+    assert "Transparency filled" in titles(prepared)
+    assert prepared.image.min() == 1
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_the_transparent_colour_of_a_picture_is_clear(encode, mode):
+    image = drawing().point(lambda level: 40 if level else 0).convert("RGB")
+    image = image.quantize(4) if mode == "P" else image.convert(mode)
+    colour = image.getpixel((0, 0))
+    prepared = prepare_upload(encode(image, transparency=colour), "a", DIGITS)
+    assert "Transparency filled" in titles(prepared)
+    reference = prepare_upload(encode(drawing()), "a", DIGITS).image
+    assert np.abs(prepared.image - reference).mean() < 0.03
+
+
+def test_a_jpeg_for_the_press_keeps_its_brightness(encode):
+    image = drawing().convert("RGB").convert("CMYK")
+    prepared = prepare_upload(encode(image, "JPEG", quality=95), "a", FACES)
+    assert detail(prepared, "Colours converted") == "from CMYK to colour"
+    assert np.median(prepared.image) == pytest.approx(1, abs=0.02)
 
 
 def test_float_images_are_read(encode):
