@@ -182,7 +182,7 @@ def _match_polarity(picture: Image.Image, ink: Ink, course: Course) -> Image.Ima
     """The picture with its strokes as light or dark as the data's."""
     target = course.target
     inverted = ink.dark == target.dark_ground
-    own, theirs = ("darker", "lighter") if ink.dark else ("lighter", "darker")
+    own = "darker" if ink.dark else "lighter"
     if inverted:
         detail = (
             f"strokes are {own} than their ground, the data's are "
@@ -192,7 +192,7 @@ def _match_polarity(picture: Image.Image, ink: Ink, course: Course) -> Image.Ima
     course.decide(
         "polarity",
         "keep",
-        f"strokes are {own} than their ground, as the data's are (not {theirs})",
+        f"strokes are {own} than their ground, as the data's are",
         ("keep", "invert"),
     )
     return picture

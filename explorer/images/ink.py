@@ -173,7 +173,12 @@ def _common_level(values: NDArray[np.float64]) -> float:
 
 
 def _evaluate(surface: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return np.clip(np.tensordot(surface, _terms(shape), 1), 0, 1).astype(np.float32)
+    """The surface's brightness at every pixel, (H, W) in [0, 1]."""
+    level, x1, y1, x2, xy, y2 = surface.astype(np.float32)
+    x = np.linspace(-1, 1, shape[1], dtype=np.float32)
+    y = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None]
+    across, down = level + x * (x1 + x * x2), y * (y1 + y * y2)
+    return np.asarray(np.clip(across + down + y * (xy * x), 0, 1), np.float32)
 
 
 def _surroundings(small: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
