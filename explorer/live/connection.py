@@ -13,11 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from explorer.errors import CheckpointError, ExplorerError, LatentError, ProtocolError
+from explorer.live.drawing import encode_drawing
 from explorer.live.engine import PictureJob, TruthJob
 from explorer.live.guard import BAD_FRAME, BROKEN_MODEL, NO_GRANT, close_socket
 from explorer.live.hub import Hub
 from explorer.live.model import Cycle, OpenedModel
 from explorer.live.protocol import (
+    ENCODE,
     PICTURE,
     SPOT,
     TRUTH,
@@ -25,12 +27,14 @@ from explorer.live.protocol import (
     Request,
     answer_header,
     read_request,
+    write_encoded,
     write_json,
     write_picture,
 )
 from explorer.live.views import MAP, View
 
 MESSAGES_A_SECOND = 1000
+DRAWING_COST = 10  # what a drawing takes of that
 
 Answer = bytes | ExplorerError
 
@@ -74,6 +78,7 @@ class Connection:
             for ghost in (False, True):
                 self._hub.pictures.withdraw((self, ghost))
             self._hub.truths.withdraw(self)
+            self._hub.drawings.withdraw(self)
             sender.cancel()
 
     async def _receive(self) -> None:
@@ -86,7 +91,7 @@ class Connection:
             data = message.get("bytes")
             if data is None:
                 raise ProtocolError("A text frame came; requests are binary.")
-            self._spend_allowance()
+            self._spend_allowance(DRAWING_COST if data[:1] == bytes([ENCODE]) else 1)
             if not self._hub.is_issued(self._token):
                 await close_socket(
                     self._websocket, NO_GRANT, "The session has ended: reload the page."
@@ -109,6 +114,9 @@ class Connection:
             if decodes is not view:
                 await run_in_threadpool(self._prepare, view)
                 decodes = view
+            if request.kind == ENCODE:
+                self._hub.drawings.submit(self, partial(self._encode, request, view))
+                continue
             if request.kind == SPOT and finds_spots is not view:
                 if not view.takes_spots:
                     raise ProtocolError(
@@ -139,16 +147,16 @@ class Connection:
         )
         self._hub.engine.submit(self, job, ghost=request.ghost)
 
-    def _spend_allowance(self) -> None:
+    def _spend_allowance(self, cost: int) -> None:
         now = time.monotonic()
         self._allowance = min(
             MESSAGES_A_SECOND,
             self._allowance + (now - self._refilled) * MESSAGES_A_SECOND,
         )
         self._refilled = now
-        if self._allowance < 1:
+        if self._allowance < cost:
             raise ProtocolError(f"More than {MESSAGES_A_SECOND} frames a second came.")
-        self._allowance -= 1
+        self._allowance -= cost
 
     async def _change_view(self, request: Request) -> None:
         content = {"view": request.view}
@@ -180,6 +188,25 @@ class Connection:
             pixels=picture.pixels,
         )
         self._hand_over((PICTURE, request.ghost), answer)
+
+    def _encode(self, request: Request, view: View) -> None:
+        assert request.drawing is not None
+        try:
+            found = encode_drawing(self._model, request.drawing)
+        except ExplorerError as error:
+            self._hand_over(ENCODE, error)
+            return
+        answer = write_encoded(
+            answer_header(request, self._model.tag),
+            place=[*map(float, view.place(found.mean[None])[0]), 0.0][:3],
+            nll=found.nll,
+            kl=found.kl,
+            labels=found.labels,
+            mean=found.mean,
+            log_var=found.log_var,
+            pictures=(found.input, found.reconstruction),
+        )
+        self._hand_over(ENCODE, answer)
 
     def _on_cycle(self, request: Request, cycle: Cycle | ExplorerError) -> None:
         if isinstance(cycle, ExplorerError):

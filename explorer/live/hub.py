@@ -39,6 +39,8 @@ class Hub:
         self.pictures = Desk("pictures", 2)
         # What is known about a code; sheets and lists that a page waits for; and what takes long.
         self.truths = Desk("truths", 1)
+        # Drawings are prepared and encoded while they are made.
+        self.drawings = Desk("drawings", 1)
         self.quick = ThreadPoolExecutor(2, thread_name_prefix="quick")
         self.slow = ThreadPoolExecutor(2, thread_name_prefix="slow")
 

@@ -10,6 +10,8 @@ Requests:
         where an axis is free, its value where it is held.
     TRUTH: the code, D float32, about which is asked what is known.
     VIEW: the name of a view, UTF-8; places and spots are of this view from then on.
+    ENCODE: a drawing to be prepared and encoded: width, height, channels (1 or 3) and 0, uint8
+        each, then height x width x channels uint8.
 
 Answers:
     DECODE, SPOT: place 3 float32 (the third 0 on a flat view), code D float32, pixels H x W x C
@@ -18,6 +20,10 @@ Answers:
         unknown), code D float32, pixels. Flag REAL: they are the image itself, not a
         reconstruction.
     TRUTH, VIEW: JSON, UTF-8.
+    ENCODE: place 3 float32, reconstruction_nll at the mean code and kl float32 (nats; NaN for an
+        AE's kl), the labels of the 12 nearest encodings int16 (-1 where there is none), mean and
+        log_var D float32 each (NaN for an AE's log_var), the model's input and the reconstruction
+        H x W x C uint8 each.
 """
 
 import json
@@ -33,14 +39,19 @@ from numpy.typing import NDArray
 from explorer.errors import ProtocolError
 
 SUBPROTOCOL = "latent-explorer.v2"
-DECODE, PICTURE, SPOT, TRUTH, VIEW = 1, 2, 3, 4, 5
-KINDS = (DECODE, PICTURE, SPOT, TRUTH, VIEW)
+DECODE, PICTURE, SPOT, TRUTH, VIEW, ENCODE = 1, 2, 3, 4, 5, 6
+KINDS = (DECODE, PICTURE, SPOT, TRUTH, VIEW, ENCODE)
 REAL, GHOST = 1, 2
 HEADER = struct.Struct("<BBHI")
 PLACE = struct.Struct("<fff")
 PICTURE_FACTS = struct.Struct("<Qfffff")  # index, place, reconstruction_nll, kl
+DRAWING = struct.Struct("<BBBB")  # width, height, channels, 0
+ENCODED_FACTS = struct.Struct("<fffff")  # place, reconstruction_nll, kl
+VOTES = 12  # of the nearest encodings
 LARGEST_LATENT = 1e6  # far beyond any code, and far below where a decoder overflows
 LARGEST_REQUEST = HEADER.size + 4 * (2 + 512)  # bytes: a spot with the largest latent_dim's axes
+LARGEST_DRAWING = 160  # pixels a side
+LARGEST_ENCODE = HEADER.size + DRAWING.size + 3 * LARGEST_DRAWING**2  # bytes
 LONGEST_VIEW = 64  # bytes
 VIEW_NAME = re.compile(
     r"map|map-3d|principal|principal-3d|axes:(?:0|[1-9][0-9]{0,2}),(?:0|[1-9][0-9]{0,2})"
@@ -63,6 +74,7 @@ class Request:
         spot: (2,) float32 for SPOT.
         held: (D,) float32 for SPOT, NaN where an axis is free; None if all are.
         view: for VIEW.
+        drawing: (H, W, C) for ENCODE.
     """
 
     kind: int
@@ -73,6 +85,7 @@ class Request:
     spot: NDArray[np.float32] | None = None
     held: NDArray[np.float32] | None = None
     view: str = ""
+    drawing: NDArray[np.uint8] | None = None
 
 
 def read_request(message: bytes, *, tag: int, latent_dim: int, rows: int) -> Request:
@@ -91,10 +104,9 @@ def read_request(message: bytes, *, tag: int, latent_dim: int, rows: int) -> Req
         ProtocolError: if the message is short, long, of an unknown kind, not finite, or meant for
             another model.
     """
-    if len(message) > LARGEST_REQUEST:
-        raise ProtocolError(
-            f"The frame has {len(message)} bytes; at most {LARGEST_REQUEST} are read."
-        )
+    largest = LARGEST_ENCODE if message[:1] == bytes([ENCODE]) else LARGEST_REQUEST
+    if len(message) > largest:
+        raise ProtocolError(f"The frame has {len(message)} bytes; at most {largest} are read.")
     if len(message) < HEADER.size:
         raise ProtocolError(f"The frame has {len(message)} bytes; its header alone has 8.")
     kind, flags, model, sequence = HEADER.unpack_from(message)
@@ -133,9 +145,11 @@ def read_request(message: bytes, *, tag: int, latent_dim: int, rows: int) -> Req
         name = message[HEADER.size :].decode(errors="replace")
         check_view_name(name)
         return Request(kind, sequence, ghost, view=name)
+    if kind == ENCODE:
+        return Request(kind, sequence, ghost, drawing=_read_drawing(message, HEADER.size))
     raise ProtocolError(
-        f"The frame's kind is {kind}; 1 (decode), 2 (picture), 3 (spot), 4 (truth) and 5 (view) "
-        "are known."
+        f"The frame's kind is {kind}; 1 (decode), 2 (picture), 3 (spot), 4 (truth), 5 (view) and 6 "
+        "(encode) are known."
     )
 
 
@@ -167,6 +181,32 @@ def _read_held(message: bytes, offset: int) -> NDArray[np.float32]:
     if (np.abs(held) > LARGEST_LATENT).any():
         raise ProtocolError(f"The held axes have values beyond {LARGEST_LATENT:,.0f}.")
     return held
+
+
+def _read_drawing(message: bytes, offset: int) -> NDArray[np.uint8]:
+    if len(message) < offset + DRAWING.size:
+        raise ProtocolError(
+            f"The frame carries {len(message) - offset} bytes; a drawing begins with "
+            f"{DRAWING.size}: width, height, channels and 0."
+        )
+    width, height, channels, rest = DRAWING.unpack_from(message, offset)
+    if (
+        channels not in (1, 3)
+        or rest
+        or not 1 <= width <= LARGEST_DRAWING
+        or not 1 <= height <= LARGEST_DRAWING
+    ):
+        raise ProtocolError(
+            f"The drawing is {width} x {height} pixels of {channels} channels ({rest} after them); "
+            f"1 to {LARGEST_DRAWING} a side and 1 or 3 channels (0 after them) are read."
+        )
+    start = offset + DRAWING.size
+    if len(message) - start != height * width * channels:
+        raise ProtocolError(
+            f"The drawing has {len(message) - start} bytes; {width} x {height} pixels of "
+            f"{channels} channels are {height * width * channels}."
+        )
+    return np.frombuffer(message, np.uint8, offset=start).reshape(height, width, channels)
 
 
 def answer_header(request: Request, tag: int, *, real: bool = False) -> bytes:
@@ -222,6 +262,37 @@ def write_picture(
     """
     facts = PICTURE_FACTS.pack(index, *place, nll, kl)
     return header + facts + latents.astype(_FLOATS).tobytes() + pixels
+
+
+def write_encoded(
+    header: bytes,
+    *,
+    place: Sequence[float],
+    nll: float,
+    kl: float,
+    labels: NDArray[np.int64],
+    mean: NDArray[np.float32],
+    log_var: NDArray[np.float32] | None,
+    pictures: Sequence[bytes],
+) -> bytes:
+    """The answer to ENCODE.
+
+    Args:
+        header: of the answer.
+        place: x, y, z on the view.
+        nll: reconstruction_nll at the mean code, nats.
+        kl: nats; NaN for an AE.
+        labels: of the nearest encodings, at most 12; none where they have none.
+        mean: (D,).
+        log_var: (D,), or None for an AE.
+        pictures: the model's input and its reconstruction, H x W x C each.
+    """
+    votes = np.full(VOTES, -1, "<i2")
+    votes[: len(labels)] = labels
+    spread = np.full_like(mean, np.nan) if log_var is None else log_var
+    codes = mean.astype(_FLOATS).tobytes() + spread.astype(_FLOATS).tobytes()
+    facts = ENCODED_FACTS.pack(*place, nll, kl)
+    return header + facts + votes.tobytes() + codes + b"".join(pictures)
 
 
 def write_json(header: bytes, content: Mapping[str, Any]) -> bytes:

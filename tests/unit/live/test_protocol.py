@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from explorer.errors import ProtocolError
 from explorer.live.protocol import (
     DECODE,
+    DRAWING,
+    ENCODE,
+    ENCODED_FACTS,
     GHOST,
     HEADER,
     KINDS,
+    LARGEST_ENCODE,
     LARGEST_REQUEST,
     PICTURE,
     PICTURE_FACTS,
@@ -20,11 +24,13 @@ from explorer.live.protocol import (
     SPOT,
     TRUTH,
     VIEW,
+    VOTES,
     Request,
     answer_header,
     check_view_name,
     read_request,
     write_decoded,
+    write_encoded,
     write_json,
     write_picture,
 )
@@ -63,6 +69,22 @@ def test_a_spot_comes_through_alone_or_with_held_axes():
     held = read(frame(SPOT, code(1.5, -2, np.nan, 3, np.nan)))
     np.testing.assert_array_equal(held.spot, np.float32([1.5, -2]))
     np.testing.assert_array_equal(held.held, np.float32([np.nan, 3, np.nan]))
+
+
+def drawing(width, height, channels, size=None, rest=0):
+    count = width * height * channels if size is None else size
+    return frame(ENCODE, DRAWING.pack(width, height, channels, rest) + bytes(range(256)) * 400)[
+        : HEADER.size + DRAWING.size + count
+    ]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_drawing_comes_through_row_by_row(channels):
+    request = read(drawing(5, 3, channels))
+    assert request.kind == ENCODE
+    assert request.drawing.shape == (3, 5, channels)
+    assert request.drawing.ravel().tolist() == list(range(15 * channels))
+    assert read(drawing(160, 160, 3)).drawing.shape == (160, 160, 3)
 
 
 VIEWS = [
@@ -118,6 +140,14 @@ def test_a_view_of_another_name_is_refused(name):
         (frame(SPOT, code(1, 2, 3, np.inf, np.nan)), "held axes have values beyond"),
         (frame(SPOT, code(1, 2, 3, -2e6, np.nan)), "held axes have values beyond"),
         (frame(VIEW, b"m" * 65), "at most 64 bytes, not 65"),
+        (frame(ENCODE, b"\x01\x01"), "carries 2 bytes; a drawing begins with 4"),
+        (drawing(161, 2, 1), "161 x 2 pixels of 1 channels"),
+        (drawing(2, 0, 1), "2 x 0 pixels"),
+        (drawing(2, 2, 2), "of 2 channels"),
+        (drawing(2, 2, 1, rest=1), r"\(1 after them\)"),
+        (drawing(2, 2, 3, size=4), "has 4 bytes; 2 x 2 pixels of 3 channels are 12"),
+        (drawing(2, 2, 1, size=9), "has 9 bytes"),
+        (frame(ENCODE, bytes(LARGEST_ENCODE)), f"at most {LARGEST_ENCODE} are read"),
     ],
 )
 def test_a_bad_frame_is_refused_in_words(message, words):
@@ -185,3 +215,24 @@ def test_json_follows_its_header():
     answer = write_json(answer_header(Request(VIEW, 3), TAG), {"view": "map"})
     assert HEADER.unpack_from(answer) == (VIEW, 0, TAG, 3)
     assert json.loads(answer[HEADER.size :]) == {"view": "map"}
+
+
+@pytest.mark.parametrize("log_var", [None, np.float32([-1, 0])])
+def test_an_encoded_drawing_carries_its_facts_votes_code_and_pictures(log_var):
+    header = answer_header(Request(ENCODE, 7), TAG)
+    mean = np.float32([0.5, -2])
+    message = write_encoded(
+        header, place=(1, 2, 0), nll=70.5, kl=float("nan") if log_var is None else 3.25,
+        labels=np.array([4, 4, 9]), mean=mean, log_var=log_var, pictures=(b"in", b"out"),
+    )  # fmt: skip
+    assert HEADER.unpack_from(message) == (ENCODE, 0, TAG, 7)
+    *place, nll, kl = ENCODED_FACTS.unpack_from(message, HEADER.size)
+    assert (place, nll) == ([1, 2, 0], 70.5)
+    assert np.isnan(kl) if log_var is None else kl == 3.25
+    at = HEADER.size + ENCODED_FACTS.size
+    votes = np.frombuffer(message, "<i2", VOTES, at)
+    assert votes.tolist() == [4, 4, 9] + [-1] * (VOTES - 3)
+    codes = np.frombuffer(message, "<f4", 4, at + 2 * VOTES).reshape(2, 2)
+    np.testing.assert_array_equal(codes[0], mean)
+    np.testing.assert_array_equal(codes[1], [np.nan] * 2 if log_var is None else log_var)
+    assert message[at + 2 * VOTES + 16 :] == b"inout"

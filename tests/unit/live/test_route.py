@@ -1,3 +1,4 @@
+import io
 import json
 import shutil
 import urllib.request
@@ -7,13 +8,18 @@ from itertools import repeat
 
 import numpy as np
 import pytest
+from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from explorer.images.intake import ModelInput, prepare_upload
 from explorer.live import connection
 from explorer.live.guard import BAD_FRAME, BROKEN_MODEL, NO_GRANT
 from explorer.live.hub import shared_hub
 from explorer.live.protocol import (
     DECODE,
+    DRAWING,
+    ENCODE,
+    ENCODED_FACTS,
     GHOST,
     HEADER,
     PICTURE,
@@ -23,6 +29,7 @@ from explorer.live.protocol import (
     SUBPROTOCOL,
     TRUTH,
     VIEW,
+    VOTES,
 )
 from explorer.live.route import PREFIX, plotly_path
 from explorer.models.library import SHIPPED, list_checkpoints
@@ -293,3 +300,72 @@ def test_a_base_path_is_put_before_the_routes(token, model):
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             assert response.status == 200
+
+
+def drawn_bar(channels=1):
+    """A bright standing bar on dark, (60, 48, channels)."""
+    pixels = np.zeros((60, 48, channels), np.uint8)
+    pixels[6:54, 20:28] = 240
+    return pixels
+
+
+def encode_frame(model, pixels, sequence=1):
+    height, width, channels = pixels.shape
+    return frame(
+        model, ENCODE, DRAWING.pack(width, height, channels, 0) + pixels.tobytes(), sequence
+    )
+
+
+def read_encoded(message, latent_dim=2):
+    """Header, facts, votes, mean, log_var and both pictures of 10 x 12."""
+    *place, nll, kl = ENCODED_FACTS.unpack_from(message, HEADER.size)
+    at = HEADER.size + ENCODED_FACTS.size
+    votes = np.frombuffer(message, "<i2", VOTES, at)
+    codes = np.frombuffer(message, "<f4", 2 * latent_dim, at + 2 * VOTES).reshape(2, -1).copy()
+    pictures = message[at + 2 * VOTES + 8 * latent_dim :]
+    return HEADER.unpack_from(message), (place, nll, kl), votes, codes, pictures
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_drawing_is_prepared_like_an_upload_and_encoded(host, token, model, channels):
+    pixels = drawn_bar(channels)
+    with dial(host, token) as socket:
+        socket.send(encode_frame(model, pixels, sequence=4))
+        header, (place, nll, kl), votes, (mean, log_var), pictures = read_encoded(socket.recv(30))
+    assert header == (ENCODE, 0, model.tag, 4)
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0]).save(file, "PNG")
+    data = model.config.data
+    target = ModelInput(data.image_shape, data.background)
+    image = prepare_upload(file.getvalue(), "bar.png", target).image[None]
+    expected_mean, expected_log_var = model.codec.encode(image)
+    np.testing.assert_allclose(mean, expected_mean[0], atol=1e-5)
+    np.testing.assert_allclose(log_var, expected_log_var[0], atol=1e-5)
+    np.testing.assert_allclose(place, [*mean, 0], atol=1e-5)
+    assert nll == pytest.approx(float(model.codec.reconstruction_nll(image, mean[None])[0]), 1e-4)
+    assert kl > 0
+    labels = model.encodings.labels[model.nearest(mean, VOTES)[1]]
+    np.testing.assert_array_equal(votes, labels)
+    shown, reconstruction = pictures[:120], pictures[120:]
+    assert shown == np.rint(255 * image[0, 0]).astype(np.uint8).tobytes()
+    assert reconstruction == picture(model, *mean)
+
+
+def test_the_newest_drawing_is_answered_and_a_blank_one_too(host, token, model):
+    with dial(host, token) as socket:
+        for sequence in range(1, 21):
+            blank = np.zeros((40, 40, 1), np.uint8)
+            socket.send(encode_frame(model, blank if sequence == 20 else drawn_bar(), sequence))
+        seen = [0]
+        while seen[-1] < 20:
+            seen.append(read_encoded(socket.recv(30))[0][3])
+    assert seen == sorted(set(seen))
+
+
+def test_an_ae_has_neither_kl_nor_variance_of_a_drawing(host, token):
+    ae = shared_hub().open(*shared_hub().granted(token, "bars-ae"))
+    with dial(host, token, "bars-ae") as socket:
+        socket.send(encode_frame(ae, drawn_bar()))
+        _, (_, nll, kl), _, (mean, log_var), _ = read_encoded(socket.recv(30))
+    assert np.isfinite([nll, *mean]).all()
+    assert np.isnan([kl, *log_var]).all()
