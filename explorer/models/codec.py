@@ -103,7 +103,12 @@ class Codec:
             )
         return torch.from_numpy(np.ascontiguousarray(latents, np.float32)).to(self._device)
 
-    def _as_images(self, images: NDArray[np.floating]) -> torch.Tensor:
+    def as_images(self, images: NDArray[np.floating]) -> torch.Tensor:
+        """Images (N, C, H, W) on the model's device.
+
+        Raises:
+            CheckpointError: another (C, H, W).
+        """
         if images.ndim != 4 or images.shape[1:] != self.image_shape:
             raise CheckpointError(
                 f"Images of the shape {images.shape[1:]} do not fit a model of "
@@ -124,7 +129,7 @@ class Codec:
             mean (N, D), and log_var (N, D) or None for an AE.
         """
         means, log_vars = [], []
-        for chunk in _chunks(self._as_images(images)):
+        for chunk in _chunks(self.as_images(images)):
             posterior = self._model.encode(chunk)
             means.append(posterior.mean)
             if posterior.log_var is not None:
@@ -165,7 +170,7 @@ class Codec:
         """
         parts = []
         for image, code in zip(
-            _chunks(self._as_images(images)),
+            _chunks(self.as_images(images)),
             _chunks(self.as_latents(latents)),
             strict=True,
         ):
@@ -191,7 +196,7 @@ class Codec:
         generator = torch.Generator(self._device).manual_seed(seed)
         terms = [
             objective_terms(self._model, chunk, generator)
-            for chunk in _chunks(self._as_images(images))
+            for chunk in _chunks(self.as_images(images))
         ]
         nll, kl = (torch.cat(part).cpu().numpy() for part in zip(*terms, strict=True))
         return nll, kl

@@ -15,7 +15,18 @@ from explorer.models.posterior import Posterior, prior_log_density
 def reconstruction_nll(
     logits: Tensor, images: Tensor, network: NetworkConfig, sigma: Tensor | float | None = None
 ) -> Tensor:
-    """-log p(x|z) per image.
+    """-log p(x|z) per image; `pixel_nll` summed over pixels and channels.
+
+    Returns:
+        (N,), nats.
+    """
+    return pixel_nll(logits, images, network, sigma).flatten(1).sum(1)
+
+
+def pixel_nll(
+    logits: Tensor, images: Tensor, network: NetworkConfig, sigma: Tensor | float | None = None
+) -> Tensor:
+    """-log p(x|z) per value of each image.
 
     Bernoulli: binary cross-entropy on the logits. Gaussian: mean sigmoid(logits) and the standard
     deviation sigma, constants included, so that these are true nats.
@@ -27,20 +38,18 @@ def reconstruction_nll(
         sigma: the Gaussian's standard deviation in pixel values; None takes `network.sigma`.
 
     Returns:
-        (N,), nats, summed over pixels and channels.
+        (N, C, H, W), nats.
 
     Source: Kingma & Welling 2014, appendix C, arXiv:1312.6114.
     """
     if network.likelihood == "bernoulli":
-        pixels = functional.binary_cross_entropy_with_logits(logits, images, reduction="none")
-    else:
-        deviation = torch.as_tensor(
-            network.sigma if sigma is None else sigma, dtype=logits.dtype, device=logits.device
-        )
-        error = torch.sigmoid(logits) - images
-        pixels = 0.5 * (error / deviation).square()
-        pixels = pixels + (deviation.log() + 0.5 * math.log(2 * math.pi))
-    return pixels.flatten(1).sum(1)
+        return functional.binary_cross_entropy_with_logits(logits, images, reduction="none")
+    deviation = torch.as_tensor(
+        network.sigma if sigma is None else sigma, dtype=logits.dtype, device=logits.device
+    )
+    error = torch.sigmoid(logits) - images
+    pixels = 0.5 * (error / deviation).square()
+    return pixels + (deviation.log() + 0.5 * math.log(2 * math.pi))
 
 
 @dataclass(frozen=True)
