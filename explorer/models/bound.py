@@ -279,7 +279,8 @@ def _floor(images: torch.Tensor, likelihood: str, sigma: torch.Tensor | float) -
     """The NLL of a perfect reconstruction, (N, C, H, W) -> (N, H, W)."""
     if likelihood == "bernoulli":
         entropy = -torch.xlogy(images, images) - torch.xlogy(1 - images, 1 - images)
-        return entropy.sum(1)
+        floor: torch.Tensor = entropy.sum(1)
+        return floor
     deviation = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
     constant = deviation.log() + 0.5 * np.log(2 * np.pi)
     return (torch.zeros_like(images) + constant).sum(1)
