@@ -196,11 +196,16 @@ class Lab {
       else trouble.push(`there is no map ${given.get("view").slice(0, 40)}`);
     }
     if (given.has("colour")) {
-      if (/^(class|density|kl|reconstruction|axis-\d+|factor-\d+)$/.test(given.get("colour"))) found.colour = given.get("colour");
+      if (this.knownColour(given.get("colour"))) found.colour = given.get("colour");
       else trouble.push(`there is no colour ${given.get("colour").slice(0, 40)}`);
     }
     if (trouble.length) this.addressNote = `The address could not be read in full and that part is ignored: ${trouble.join("; ")}.`;
     return found;
+  }
+
+  knownColour(colour) {
+    const match = /^(class|density|kl|reconstruction|axis-(\d+)|factor-\d+)$/.exec(colour);
+    return !!match && (match[2] === undefined || Number(match[2]) < this.data.axes.length);
   }
 
   knownView(view) {

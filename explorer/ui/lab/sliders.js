@@ -141,11 +141,11 @@ class Sliders {
     });
     number.addEventListener("change", () => {
       const value = Math.fround(Number(number.value));
-      if (number.value.trim() === "" || !Number.isFinite(value) || Math.abs(value) > 1e6) this.showValue(index);
+      if (number.value.trim() === "" || !Number.isFinite(value) || Math.abs(value) > 1e6) this.showValue(index, true);
       else this.hooks.onSet(index, value);
     });
     number.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") { this.showValue(index); number.blur(); }
+      if (event.key === "Escape") { this.showValue(index, true); number.blur(); }
     });
     strip.addEventListener("click", (event) => {
       const box = strip.getBoundingClientRect();
@@ -182,7 +182,8 @@ class Sliders {
     input.addEventListener("blur", () => finish(true));
     input.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      if (event.key === "Enter") finish(true);
+      // Or the same press would be one of the button that comes back.
+      if (event.key === "Enter") { event.preventDefault(); finish(true); }
       if (event.key === "Escape") finish(false);
     });
   }
@@ -202,11 +203,12 @@ class Sliders {
     });
   }
 
-  showValue(index) {
+  /* A number that is being typed stays, unless it is taken back. */
+  showValue(index, anew = false) {
     const { input, number, axis, row } = this.rows[index];
     const value = this.latents[index];
     const text = (Math.abs(value) < 0.0005 ? 0 : value).toFixed(3);
-    if (document.activeElement !== number || number.value === "") number.value = text;
+    if (anew || document.activeElement !== number || number.value === "") number.value = text;
     const beyond = value < axis.low || value > axis.high;
     if (row.dataset.beyond !== String(beyond)) row.dataset.beyond = beyond;
     number.title = beyond ? "Beyond the range that holds 99 % of the codes." : "";
