@@ -80,6 +80,12 @@ bench: .venv/installed-bench
 	$(bin)/python tests/browser/chromium.py --install
 	$(bin)/python -m benchmarks.cold_start
 	$(bin)/python -m benchmarks.drag
+	$(bin)/python -m benchmarks.map
+	$(bin)/python -m benchmarks.clients
+	$(bin)/python -m benchmarks.browsers
+	$(bin)/python -m benchmarks.compare
+	$(bin)/python -m benchmarks.regularity
+	$(bin)/python -m benchmarks.photos
 	$(bin)/python -m benchmarks.training
 
 gallery: .venv/installed

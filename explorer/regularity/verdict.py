@@ -124,6 +124,12 @@ def _more_regular(names: Sequence[str], found: dict[str, Standing]) -> str:
     others = ", ".join(
         f"{names[place]} in {number}" for place, number in enumerate(wins) if place not in leaders
     )
+    if len(leaders) == 1 and 2 * most <= len(judged):
+        return (
+            f"Undecided: of {count}, {names[leaders[0]]} is better in {most}"
+            + (f", {others}" if others else "")
+            + f"{tied}."
+        )
     if len(leaders) > 1:
         joined = " and ".join(names[place] for place in leaders)
         return f"Undecided: of {count}, {joined} are each better in {most}{tied}."

@@ -89,6 +89,13 @@ def test_a_draw_of_wins_is_undecided():
     )
 
 
+def test_one_win_beside_ties_decides_nothing():
+    found = standings([report(0.18, 0.06, 63.0), report(0.45, 0.061, 63.0)], AS_BUILT)
+    assert write_verdict(["VAE", "AE"], found)[0] == (
+        "Undecided: of 2 measures of regularity, VAE is better in 1, AE in 0, 1 is a tie."
+    )
+
+
 def test_only_what_all_models_have_of_this_column_is_compared():
     found = standings([report(0.1, 0.1, 1.0), report(0.1, 0.1, 1.0, SCALE_FAIR)], AS_BUILT)
     assert list(found) == ["reconstruction_nll"]
