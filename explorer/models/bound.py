@@ -283,4 +283,5 @@ def _floor(images: torch.Tensor, likelihood: str, sigma: torch.Tensor | float) -
         return floor
     deviation = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
     constant = deviation.log() + 0.5 * np.log(2 * np.pi)
-    return (torch.zeros_like(images) + constant).sum(1)
+    flat: torch.Tensor = (torch.zeros_like(images) + constant).sum(1)
+    return flat
