@@ -18,6 +18,7 @@ from explorer.live.connection import Connection
 from explorer.live.fits import fit_routes
 from explorer.live.guard import BROKEN_MODEL, NO_GRANT, accept_page, close_socket
 from explorer.live.hub import shared_hub
+from explorer.live.likelihood import likelihood_routes
 from explorer.live.protocol import SUBPROTOCOL
 from explorer.live.watch import watch_routes
 from explorer.models.pictures import images_at_hand
@@ -37,6 +38,7 @@ def live_routes(base_path: str = "") -> list[BaseRoute]:
         WebSocketRoute(f"{prefix}/decode/{{name}}", serve_decoder),
         *answer_routes(prefix),
         *fit_routes(prefix),
+        *likelihood_routes(prefix),
         *watch_routes(prefix),
         Route(f"{prefix}/plotly-{{version}}.min.js", serve_plotly),
     ]

@@ -1,0 +1,97 @@
+"""The browser component to draw on: what is drawn is encoded live, and sent when the hand rests."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from typing import Any
+
+import streamlit as st
+
+from explorer.ui import lab
+
+LARGEST_STROKES = 2**20  # characters of JSON that are kept
+
+
+def _source(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+_component = st.components.v2.component(
+    "latent_explorer.draw",
+    html=_source("draw.html"),
+    css=_source("draw.css"),
+    js="\n".join(
+        [lab.source("link.js"), lab.source("pixels.js"), _source("link.js"), _source("draw.js")]
+    ),
+    isolate_styles=False,
+)
+
+
+@dataclass(frozen=True)
+class DrawRequest:
+    """What the component shows.
+
+    Attributes:
+        base: path of the live route.
+        token: what the browser session may use the route with.
+        name, tag: the checkpoint, and its number on the live route.
+        latent_dim: D.
+        shape: of its images, [H, W, C].
+        ground: brightness of its images' ground, 0 to 1.
+        classes: of its images.
+        usual: what held-out images cost at the mean code, nats; None where unknown.
+        drawing: the id of the drawing on the canvas.
+        strokes: what it begins with, as it was told before.
+    """
+
+    base: str
+    token: str
+    name: str
+    tag: int
+    latent_dim: int
+    shape: tuple[int, int, int]
+    ground: float
+    classes: Sequence[str]
+    usual: float | None
+    drawing: int
+    strokes: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A drawing at which the hand came to rest.
+
+    Attributes:
+        drawing: its id.
+        data: a PNG file; b"" for a canvas with nothing on it.
+        strokes: for `DrawRequest.strokes`.
+        another: whether the next stroke is to begin another drawing.
+    """
+
+    drawing: int
+    data: bytes
+    strokes: list[Any]
+    another: bool
+
+
+def show_draw(request: DrawRequest, *, key: str, on_drawn: Any) -> None:  # noqa: ANN401
+    """Show the canvas; `on_drawn` is called before the script runs again, and asks `drawn`."""
+    _component(key=key, data=asdict(request), on_drawn_change=on_drawn)
+
+
+def drawn(key: str) -> Drawn | None:
+    """What was drawn under this key, in this run."""
+    value = getattr(st.session_state.get(key), "drawn", None)
+    if not isinstance(value, dict):
+        return None
+    try:
+        data = base64.b64decode(value.get("png") or "", validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return None
+    strokes = value.get("strokes")
+    if not isinstance(strokes, list) or len(json.dumps(strokes)) > LARGEST_STROKES:
+        strokes = []
+    return Drawn(int(value.get("drawing") or 0), data, strokes, bool(value.get("another")))

@@ -1,0 +1,1 @@
+"""The parts of Encode: the session's pictures, ways to bring them in, and what is made of them."""

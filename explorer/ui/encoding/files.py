@@ -1,0 +1,20 @@
+"""Pictures and tables as files, made in memory."""
+
+import base64
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def to_png(picture: NDArray[np.uint8]) -> bytes:
+    """(H, W) or (H, W, 3) as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=4)
+    return file.getvalue()
+
+
+def to_data_url(picture: NDArray[np.uint8]) -> str:
+    """(H, W) or (H, W, 3) as a PNG that stands in a page itself."""
+    return "data:image/png;base64," + base64.b64encode(to_png(picture)).decode()
