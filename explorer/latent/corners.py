@@ -10,6 +10,8 @@ from explorer.latent.interpolation import lerp, slerp
 FEWEST, MOST = 2, 5
 # Twice the area of a triangle below which a spot lies on the line through two corners.
 _ON_EDGE = 1e-9
+# Of spherical means: below it a sum of directions has none itself; steps, and when they end.
+_NO_MEAN, _ROUNDS, _SETTLED = 1e-6, 60, 1e-10
 
 
 def corner_places(count: int) -> NDArray[np.float64]:
@@ -104,6 +106,55 @@ def blend(corners: ArrayLike, weights: ArrayLike) -> NDArray[np.float32]:
     return mixed[0] if given.ndim == 1 else mixed
 
 
+def arc_weights(corners: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
+    """What weights become when the mixture is to move along arcs about the origin, as slerp does.
+
+    The directions of the corners are averaged on the sphere; the mean direction is a sum of them,
+    and the codes are summed alike. So of two corners this is slerp exactly, and of corners with
+    equal norms every mixture has that norm. Where the mean of directions is not defined (a corner
+    at the origin, or corners that lie all around it) the weights stay as they are: lerp.
+
+    Args:
+        corners: codes (K, D).
+        weights: (Q, K), >= 0, with the sum 1.
+
+    Returns:
+        (Q, K), for `blend`; their sum is not 1.
+
+    Raises:
+        LatentError: shapes that disagree, or values that are not finite.
+
+    Source: Buss & Fillmore 2001, "Spherical averages and applications to spherical splines and
+    interpolation", algorithm A1.
+    """
+    codes = checked_codes(corners)
+    shares = checked_codes(weights, name="weights", dim=len(codes))
+    norms: NDArray[np.float64] = np.linalg.norm(codes, axis=1)
+    if not norms.all():
+        return shares
+    units = codes / norms[:, None]
+    found = shares.copy()
+    for row, share in enumerate(shares):
+        mean = share @ units
+        length = np.linalg.norm(mean)
+        if length < _NO_MEAN:
+            continue
+        mean /= length
+        for _ in range(_ROUNDS):
+            cosines, stretch = _angles(units, mean)
+            step = (share * stretch) @ (units - cosines[:, None] * mean)
+            size = float(np.linalg.norm(step))
+            if size < _SETTLED:
+                break
+            mean = np.cos(size) * mean + np.sin(size) * step / size
+            mean /= np.linalg.norm(mean)
+        cosines, stretch = _angles(units, mean)
+        whole = float(share @ (stretch * cosines))
+        if whole > _NO_MEAN:
+            found[row] = share * stretch / whole
+    return found
+
+
 def corner_grid(count: int, side: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """A grid over the plane of the corners, row by row from the top.
 
@@ -156,6 +207,20 @@ def route(
     return np.concatenate([leg if not number else leg[1:] for number, leg in enumerate(legs)])
 
 
+def _angles(
+    units: NDArray[np.float64], mean: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cosine of the angle to the mean of each direction, and angle / sine: (K,) each."""
+    # As in slerp: arccos has no digits left near 0.
+    angles = 2 * np.arctan2(
+        np.linalg.norm(units - mean, axis=1), np.linalg.norm(units + mean, axis=1)
+    )
+    sines = np.sin(angles)
+    # At the mean itself it is 1; a direction opposite to it pulls nowhere.
+    stretch = np.where(angles < _NO_MEAN, 1.0, angles / np.maximum(sines, _NO_MEAN))
+    return np.cos(angles), stretch
+
+
 def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])
 
@@ -171,7 +236,7 @@ def _move_inside(corners: NDArray[np.float64], spots: NDArray[np.float64]) -> ND
     edges = following - corners
     # Clockwise: inside lies to the right of every edge.
     sides = _cross(edges, spots[:, None] - corners)
-    outside = (sides > 0).any(axis=1)
+    outside: NDArray[np.bool_] = np.asarray((sides > 0).any(axis=1))
     share = ((spots[:, None] - corners) * edges).sum(axis=2) / (edges**2).sum(axis=1)
     onto = corners + np.clip(share, 0, 1)[:, :, None] * edges
     nearest = ((onto - spots[:, None]) ** 2).sum(axis=2).argmin(axis=1)

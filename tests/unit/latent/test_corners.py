@@ -4,7 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.errors import LatentError
-from explorer.latent.corners import blend, corner_grid, corner_places, corner_weights, route
+from explorer.latent.corners import (
+    arc_weights,
+    blend,
+    corner_grid,
+    corner_places,
+    corner_weights,
+    route,
+)
 from explorer.latent.interpolation import lerp, slerp
 
 COUNTS = st.integers(2, 5)
@@ -111,3 +118,38 @@ def test_what_has_no_plane_and_no_path_is_told():
         route(np.zeros((2, 2)), 3, how="wiggle")
     with pytest.raises(LatentError, match="weights have 2"):
         blend(np.zeros((3, 2)), [1, 1])
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 10_000), dim=st.integers(2, 16))
+def test_of_two_corners_arcs_are_slerp(seed, dim):
+    corners = np.random.default_rng(seed).normal(size=(2, dim))
+    share = np.linspace(0, 1, 7)
+    arcs = arc_weights(corners, np.stack([1 - share, share], axis=1))
+    np.testing.assert_allclose(
+        blend(corners, arcs), slerp(corners[0], corners[1], 7), rtol=1e-4, atol=1e-4
+    )
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(2, 5))
+def test_arcs_between_corners_of_one_norm_keep_that_norm(seed, count):
+    generator = np.random.default_rng(seed)
+    # About one side of the sphere, where a mean direction is defined.
+    corners = generator.normal(size=(count, 8)) + 2
+    corners *= 3 / np.linalg.norm(corners, axis=1, keepdims=True)
+    weights = generator.dirichlet(np.ones(count), 20)
+    mixed = blend(corners, arc_weights(corners, weights))
+    np.testing.assert_allclose(np.linalg.norm(mixed, axis=1), 3, rtol=1e-5)
+    assert (np.linalg.norm(blend(corners, weights), axis=1) < 3 + 1e-5).all()
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_arcs_end_at_the_corners(count):
+    corners = np.random.default_rng(count).normal(size=(count, 4))
+    np.testing.assert_allclose(arc_weights(corners, np.eye(count)), np.eye(count), atol=1e-9)
+
+
+@pytest.mark.parametrize("corners", [[[0.0, 0.0], [1.0, 2.0]], [[1.0, 0.0], [-1.0, 0.0]]])
+def test_where_no_mean_direction_is_the_mixture_is_straight(corners):
+    np.testing.assert_array_equal(arc_weights(corners, [[0.5, 0.5]]), [[0.5, 0.5]])

@@ -1,0 +1,94 @@
+"""The browser component that mixes codes live: along a path, on a plane, or along a direction."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+
+import streamlit as st
+
+from explorer.ui import lab
+
+PATH, PLANE, LINE = "path", "plane", "line"
+
+
+def _source(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+_component = st.components.v2.component(
+    "latent_explorer.mixing",
+    html=_source("mixing.html"),
+    css=_source("mixing.css"),
+    js="\n".join(
+        [
+            lab.source("link.js"),
+            lab.source("pixels.js"),
+            _source("mixtures.js"),
+            _source("mixing.js"),
+        ]
+    ),
+    isolate_styles=False,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class MixingCorner:
+    """One code that is mixed.
+
+    Attributes:
+        title: for the user.
+        source: its picture as a data URL.
+        code: (D,).
+    """
+
+    title: str
+    source: str
+    code: Sequence[float]
+
+
+@dataclass(frozen=True, eq=False)
+class MixingRequest:
+    """What the component shows.
+
+    Attributes:
+        base: path of the live route.
+        token: what the browser session may use the route with.
+        name, tag: the checkpoint, and its number on the live route.
+        shape: of the picture, [H, W, C].
+        classes: of its images.
+        mode: "path" (through the corners in order), "plane" (between them all) or "line" (from the
+            one corner along `direction`).
+        arc: whether mixtures move along arcs about the origin (slerp) or straight (lerp).
+        closed: whether a path returns to its first corner.
+        corners: two to five; one for a line.
+        direction: of a line, for one step of its slider, (D,).
+        reach: of a line, steps to either side.
+        what: what the slider of a line is called.
+    """
+
+    base: str
+    token: str
+    name: str
+    tag: int
+    shape: tuple[int, int, int]
+    classes: Sequence[str]
+    mode: str
+    corners: Sequence[MixingCorner]
+    arc: bool = False
+    closed: bool = False
+    direction: Sequence[float] = ()
+    reach: float = 3.0
+    what: str = ""
+
+
+def show_mixing(request: MixingRequest, *, key: str) -> tuple[float, ...] | None:
+    """Show the component.
+
+    Returns:
+        The code (D,) that the user just sent to the sliders, or None.
+    """
+    found = _component(key=key, data=asdict(request), on_sent_change=lambda: None)
+    value = getattr(found, "sent", None)
+    if not isinstance(value, list | tuple) or len(value) != len(request.corners[0].code):
+        return None
+    return tuple(float(number) for number in value)
