@@ -1,0 +1,133 @@
+"""The session's pictures, without a session."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explorer.images.fitting import ModelInput
+from explorer.images.preparation import Preparation
+from explorer.ui.encoding import gallery as module
+from explorer.ui.encoding.gallery import DRAWING, Gallery
+
+TARGET = ModelInput((1, 28, 28), 0.0)
+
+
+def png(level=200, width=6):
+    pixels = np.zeros((40, 40), np.uint8)
+    pixels[8:32, 12 : 12 + width] = level
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def archive(**entries):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as stored:
+        for name, data in entries.items():
+            stored.writestr(name, data)
+    return file.getvalue()
+
+
+def taken(*files):
+    gallery = Gallery()
+    gallery.bring(files)
+    while gallery.take_next(TARGET) is not None:
+        pass
+    return gallery
+
+
+def names(gallery):
+    return [one.name for one in gallery.pictures]
+
+
+def test_one_bad_file_of_an_archive_loses_no_other():
+    gallery = taken(("all.zip", archive(a=png(), b=b"no pixels", c=png(90))), ("d.png", png(50)))
+    assert names(gallery) == ["all.zip › a", "all.zip › c", "d.png"]
+    assert [one.name for one in gallery.refused] == ["all.zip › b"]
+    assert gallery.chosen is gallery.pictures[0]
+
+
+def test_what_comes_later_is_looked_at_first():
+    gallery = taken(("a", png()))
+    gallery.bring([("b", b""), ("c", png()), ("d", png())])
+    while gallery.take_next(TARGET) is not None:
+        pass
+    assert gallery.chosen.name == "c"
+
+
+@pytest.mark.parametrize("limit", ["pictures", "bytes"])
+def test_what_is_beyond_a_limit_is_refused_with_it(monkeypatch, limit):
+    data = png()
+    if limit == "pictures":
+        monkeypatch.setattr(module, "MOST_PICTURES", 2)
+    else:
+        monkeypatch.setattr(module, "MOST_BYTES", 2 * len(data))
+    gallery = taken(*[(str(number), data) for number in range(3)])
+    assert names(gallery) == ["0", "1"]
+    assert "the limit" in gallery.refused[0].reason
+
+
+def test_removals_are_undone_one_after_the_other_in_their_old_places():
+    gallery = taken(*[(name, png()) for name in "abcd"])
+    first, second, third, _ = (one.id for one in gallery.pictures)
+    gallery.remove([second])
+    gallery.remove([first, third])
+    assert names(gallery) == ["d"]
+    assert gallery.removed == "2 pictures"
+    gallery.undo()
+    assert names(gallery) == ["a", "c", "d"]
+    assert gallery.removed == "b"
+    gallery.undo()
+    assert names(gallery) == ["a", "b", "c", "d"]
+    assert gallery.chosen_id == second
+    assert gallery.removed == ""
+
+
+def test_the_next_one_is_looked_at_when_the_one_that_was_is_removed():
+    gallery = taken(*[(name, png()) for name in "abc"])
+    gallery.choose(gallery.pictures[2].id)
+    gallery.remove([gallery.chosen_id])
+    assert gallery.chosen.name == "b"
+    gallery.remove([one.id for one in gallery.pictures])
+    assert gallery.chosen is None
+
+
+def test_another_preparation_is_another_input_and_the_same_for_all_keeps_each_crop():
+    gallery = taken(("a", png()), ("b", png()))
+    first, second = gallery.pictures
+    before = gallery.input(first, TARGET)
+    gallery.prepare_otherwise(first.id, Preparation(polarity="invert", crop=(0, 0, 1, 0.9)))
+    gallery.prepare_otherwise(second.id, Preparation(crop=(0, 0, 0.5, 1)))
+    gallery.prepare_all(gallery.pictures[0].preparation)
+    assert gallery.pictures[1].preparation == Preparation(polarity="invert", crop=(0, 0, 0.5, 1))
+    assert not np.array_equal(gallery.input(gallery.pictures[0], TARGET), before)
+
+
+def test_a_drawing_drawn_further_stays_one_picture_and_an_empty_canvas_takes_it_away():
+    gallery = Gallery()
+    number = gallery.new_id()
+    gallery.put_drawing(number, png())
+    before = gallery.input(gallery.chosen, TARGET)
+    gallery.put_drawing(number, png(width=16))
+    assert names(gallery) == [DRAWING]
+    assert not np.array_equal(gallery.input(gallery.chosen, TARGET), before)
+    gallery.put_drawing(gallery.new_id(), png())
+    assert names(gallery) == [DRAWING, f"{DRAWING} 2"]
+    gallery.remove([number])
+    gallery.put_drawing(number, png())
+    assert len(gallery.pictures) == 2
+    assert gallery.removed == ""
+
+
+def test_nothing_is_kept_of_what_is_gone_for_good():
+    gallery = taken(("a", png()))
+    gallery.remove([gallery.chosen_id])
+    for number in range(module.MOST_UNDONE):
+        gallery.bring([(str(number), png())])
+        gallery.take_next(TARGET)
+        gallery.remove([gallery.chosen_id])
+    kept = vars(gallery)
+    assert len(kept["_inputs"]) == len(kept["_thumbs"]) == module.MOST_UNDONE
