@@ -30,9 +30,11 @@ def measure_complexity(
     likelihood-based generative models", section 3, arXiv:1909.11480; filters and their choice by
     least absolute sum: PNG specification, sections 9 and 12.8.
     """
-    pixels = images
-    if pixels.dtype != np.uint8:
-        pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = (
+        images.astype(np.uint8, copy=False)
+        if images.dtype == np.uint8
+        else np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+    )
     rows = pixels.transpose(0, 2, 3, 1)  # channels beside one another, as in a PNG
     plain = np.ascontiguousarray(rows).reshape(len(rows), -1)
     filtered = _filter(rows)

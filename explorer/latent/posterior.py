@@ -74,7 +74,8 @@ def posterior_ellipse(
     circle = np.stack([np.cos(angles), np.sin(angles)])
     outline = axes @ (middle - origin) + deviations * (left * sizes @ circle).T
     outline[-1] = outline[0]
-    return outline.astype(np.float32)
+    found: NDArray[np.float32] = outline.astype(np.float32)
+    return found
 
 
 def _checked(

@@ -24,6 +24,7 @@ FORMAT = 1
 WEIGHTS, CONFIG, ENCODINGS = "model.safetensors", "config.json", "encodings.npz"
 PROJECTION, HISTORY, CARD, REPORT = "projection.npz", "history.csv", "CARD.md", "regularity.json"
 NEEDED = (WEIGHTS, CONFIG, ENCODINGS, PROJECTION)
+HELD_OUT = "heldout.npz"  # scores of held-out images, which new ones are held against
 AXES = "axes.json"  # what users called the latent axes; they may have it or not
 LONGEST_AXIS_NAME = 40  # characters
 LARGEST_WEIGHTS = 1 << 30  # bytes
@@ -58,7 +59,7 @@ def check_replaceable(folder: Path) -> None:
     if not folder.exists():
         return
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
-    foreign = sorted(found - {*NEEDED, HISTORY, CARD, REPORT, AXES})
+    foreign = sorted(found - {*NEEDED, HISTORY, CARD, REPORT, HELD_OUT, AXES})
     if foreign or CONFIG not in found:
         raise CheckpointError(
             f"{folder} is no checkpoint ({'it holds ' + foreign[0] if foreign else 'no ' + CONFIG}"

@@ -12,7 +12,9 @@ import pytest
         "alignment",
         "axes",
         "codes",
+        "corners",
         "density",
+        "directions",
         "fitting",
         "interpolation",
         "mapcache",
@@ -20,11 +22,13 @@ import pytest
         "neighbours",
         "placement",
         "planes",
+        "posterior",
         "prior",
         "projection",
         "ranking",
         "selection",
         "spots",
+        "tables",
     ],
 )
 def test_importing_takes_numpy_alone(module):

@@ -1,0 +1,168 @@
+"""Attribute vectors: which way a code goes to become more of something."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from explorer.errors import LatentError
+from explorer.latent.codes import checked_codes
+
+MEANS, DISCRIMINANT, SLOPE = "means", "discriminant", "slope"
+METHODS = (MEANS, DISCRIMINANT)
+# Share of the codes' mean variance that is added to every axis before it is divided by: an axis
+# that a VAE has switched off has a variance of nearly 0 and would else rule the direction.
+_RIDGE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A direction in latent space.
+
+    Attributes:
+        vector: of length 1, (D,).
+        step: how far one step goes, in latent units: from one group's mean to the other's along
+            the vector, or one standard deviation of a factor.
+        method: "means", "discriminant" or "slope".
+        n: codes of the two groups, from and to; of a factor all and 0.
+    """
+
+    vector: NDArray[np.float32]
+    step: float
+    method: str
+    n: tuple[int, int]
+
+    def apply(self, codes: ArrayLike, steps: float = 1.0) -> NDArray[np.float32]:
+        """Codes so many steps further, (N, D) -> (N, D); negative steps go back.
+
+        Raises:
+            LatentError: codes of another width or not finite, or a number of steps that is not.
+        """
+        given = checked_codes(codes, dim=len(self.vector))
+        if not np.isfinite(steps):
+            raise LatentError(f"{steps} steps cannot be gone; give a finite number.")
+        moved = given + steps * self.step * self.vector.astype(np.float64)
+        return checked_codes(moved, name="moved codes").astype(np.float32)
+
+
+def direction_between(start: ArrayLike, end: ArrayLike, *, method: str = MEANS) -> Direction:
+    """The direction from one group of codes to another.
+
+    Args:
+        start: codes of the group that has little of it, (N, D).
+        end: codes of the group that has much of it, (M, D).
+        method: "means": the difference of the groups' means. "discriminant": Fisher's, which
+            turns away from directions in which both groups spread; it needs at least 2 codes a
+            group.
+
+    Raises:
+        LatentError: codes that cannot be used, an unknown method, too few codes, or groups with
+            the same mean.
+
+    Source: White 2016, "Sampling generative networks", section 3.3, arXiv:1609.04468, for
+    differences of means; Fisher 1936 for the discriminant.
+    """
+    low = checked_codes(start, name="codes of the first group")
+    high = checked_codes(end, name="codes of the second group", dim=low.shape[1])
+    if method not in METHODS:
+        raise LatentError(f"The method {method!r:.40} is not known; {' and '.join(METHODS)} are.")
+    difference = high.mean(axis=0) - low.mean(axis=0)
+    along = difference
+    if method == DISCRIMINANT:
+        if min(len(low), len(high)) < 2:
+            raise LatentError(
+                f"The groups have {len(low)} and {len(high)} codes; a discriminant needs at least "
+                "2 each: pick more, or take the difference of means."
+            )
+        inner = np.concatenate([low - low.mean(axis=0), high - high.mean(axis=0)])
+        covariance = inner.T @ inner / (len(inner) - 2)
+        floor = _RIDGE * np.trace(covariance) / len(covariance)
+        # Codes that all coincide leave nothing to divide by, and the means decide.
+        if floor > 0:
+            along = np.linalg.solve(covariance + floor * np.eye(len(covariance)), difference)
+    length = float(np.linalg.norm(along))
+    if not length > 0:
+        raise LatentError(
+            "Both groups have the same mean, so no direction leads from one to the other: pick "
+            "other pictures."
+        )
+    vector = along / length
+    return Direction(
+        vector.astype(np.float32), float(vector @ difference), method, (len(low), len(high))
+    )
+
+
+def direction_of_label(
+    codes: ArrayLike,
+    labels: ArrayLike,
+    label: int,
+    against: int | None = None,
+    *,
+    method: str = MEANS,
+) -> Direction:
+    """The direction to a class, from another one or from all others.
+
+    Args:
+        codes: (N, D).
+        labels: (N,).
+        label: of the class it leads to.
+        against: of the class it leads from; None for all others.
+        method: as for `direction_between`.
+
+    Raises:
+        LatentError: as for `direction_between`, or a class that no code has.
+    """
+    given = checked_codes(codes)
+    classes = np.asarray(labels)
+    if classes.shape != given.shape[:1]:
+        raise LatentError(f"{len(given)} codes have labels of the shape {classes.shape}.")
+    high = classes == label
+    low = ~high if against is None else classes == against
+    if label == against or not high.any() or not low.any():
+        raise LatentError(
+            f"There are {int(high.sum())} codes of class {label} and {int(low.sum())} of "
+            f"{'others' if against is None else f'class {against}'}: give two classes that have "
+            "codes."
+        )
+    return direction_between(given[low], given[high], method=method)
+
+
+def direction_of_values(codes: ArrayLike, values: ArrayLike) -> Direction:
+    """The direction in which a factor grows: along its covariance with the codes.
+
+    A step is as far as codes lie apart, in a linear regression of the code on the factor, for one
+    standard deviation of the factor.
+
+    Args:
+        codes: (N, D), at least 3.
+        values: the factor, (N,), not all the same.
+
+    Raises:
+        LatentError: codes or values that cannot be used.
+    """
+    given = checked_codes(codes)
+    factor = checked_codes(np.asarray(values).reshape(-1, 1), name="values")[:, 0]
+    if len(factor) != len(given) or len(given) < 3:
+        raise LatentError(
+            f"There are {len(given)} codes and {len(factor)} values; at least 3 are needed, as "
+            "many of one as of the other."
+        )
+    spread = float(factor.std())
+    centred = factor - factor.mean()
+    slopes = centred @ (given - given.mean(axis=0)) / len(given)
+    length = float(np.linalg.norm(slopes))
+    if not spread > 0 or not length > 0:
+        raise LatentError(
+            "The values are all the same, or the codes do not follow them: no direction leads "
+            "from less to more."
+        )
+    vector = slopes / length
+    return Direction(vector.astype(np.float32), length / spread, SLOPE, (len(given), 0))
+
+
+def random_directions(dim: int, count: int, seed: int) -> NDArray[np.float32]:
+    """Directions drawn uniformly from the sphere, (count, D), of length 1."""
+    drawn = np.random.default_rng(seed).standard_normal((count, dim))
+    unit: NDArray[np.float32] = drawn.astype(np.float32)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    return unit
