@@ -1,6 +1,8 @@
 """What is done to the images before the encoder sees them."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -67,3 +69,24 @@ def corrupt(images: Tensor, how: str, amount: float, generator: torch.Generator)
     small = (max(1, -(-height // factor)), max(1, -(-width // factor)))
     coarse = functional.interpolate(images, size=small, mode="area")
     return functional.interpolate(coarse, size=(height, width), mode="nearest")
+
+
+def damage(
+    images: NDArray[np.floating], how: str, amount: float, *, seed: int = 0
+) -> NDArray[np.float32]:
+    """As `corrupt`, arrays in and arrays out.
+
+    Args:
+        images: (N, C, H, W) in [0, 1].
+        how: as for `corrupt`.
+        amount: as for `corrupt`.
+        seed: of the noise and of the square's place.
+
+    Returns:
+        (N, C, H, W) in [0, 1].
+    """
+    pixels = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+    damaged: NDArray[np.float32] = corrupt(
+        pixels, how, amount, torch.Generator().manual_seed(seed)
+    ).numpy()
+    return damaged
