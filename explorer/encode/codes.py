@@ -3,17 +3,17 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.latent.axes import kl_per_axis
+from explorer.encode.familiarity import Familiarity
 from explorer.latent.neighbours import nearest
+from explorer.models.bound import measure_bounds
 from explorer.models.codec import Codec
 
-DRAWS = 32
 NEIGHBOURS = 12
 
 
@@ -28,6 +28,11 @@ class Codes:
             bound has it; of an AE at the code.
         kl: (N,) nats, or None for an AE.
         nearest_class: N names: what most of the 12 nearest held-out codes are; None without labels.
+        bound_percentile: how many in a hundred held-out images cost less, (N,); None where the
+            checkpoint has no held-out scores.
+        familiarity: N words, "familiar", "unusual" or "unlike" the training data; or None.
+        familiarity_p: the share of held-out images at least as odd, (N,), or None; what is at most
+            0.05 is not familiar.
     """
 
     mean: NDArray[np.float32]
@@ -35,6 +40,9 @@ class Codes:
     reconstruction_nll: NDArray[np.float32]
     kl: NDArray[np.float32] | None
     nearest_class: tuple[str, ...] | None
+    bound_percentile: NDArray[np.float32] | None = None
+    familiarity: tuple[str, ...] | None = None
+    familiarity_p: NDArray[np.float32] | None = None
 
     @property
     def negative_elbo(self) -> NDArray[np.float32] | None:
@@ -49,6 +57,7 @@ def measure_codes(
     references: NDArray[np.floating[Any]] | None = None,
     labels: NDArray[np.int64] | None = None,
     classes: Sequence[str] = (),
+    known: Familiarity | None = None,
 ) -> Codes:
     """Encode images and measure what their codes cost.
 
@@ -60,20 +69,44 @@ def measure_codes(
         references: codes (M, D) among which the nearest are looked for.
         labels: (M,), theirs.
         classes: the names that labels point to.
+        known: what the checkpoint's held-out images score.
     """
-    mean, log_var = codec.encode(images)
-    kl = None
-    if log_var is None:
-        nll = codec.reconstruction_nll(images, mean)
-    else:
-        drawn = [codec.bound_terms(np.repeat(one[None], DRAWS, 0), seed=0)[0] for one in images]
-        nll = np.array([one.mean(dtype=np.float64) for one in drawn], np.float32)
-        kl = np.asarray(kl_per_axis(mean, log_var).sum(axis=1), np.float32)
-    names = None
+    bounds = measure_bounds(codec, images)
+    names = words = percentiles = shares = None
     if references is not None and labels is not None and classes:
-        found = nearest_classes(mean, references, labels)
+        found = nearest_classes(bounds.mean, references, labels)
         names = tuple(classes[label] for label in found)
-    return Codes(mean, log_var, nll, kl, names)
+    if known is not None:
+        verdicts = known.judge(codec, images, bounds)
+        words = tuple(verdict.word for verdict in verdicts)
+        shares = np.array([verdict.p_value for verdict in verdicts], np.float32)
+        percentiles = np.array([verdict.scores[0].percentile for verdict in verdicts], np.float32)
+    return Codes(
+        bounds.mean,
+        bounds.log_var,
+        bounds.reconstruction_nll,
+        bounds.kl,
+        names,
+        percentiles,
+        words,
+        shares,
+    )
+
+
+def join(parts: Sequence[Codes]) -> Codes | None:
+    """Codes of one model, one after the other; None of none."""
+    if not parts:
+        return None
+    joined: dict[str, Any] = {}
+    for field in fields(Codes):
+        values = [getattr(part, field.name) for part in parts]
+        if values[0] is None:
+            joined[field.name] = None
+        elif isinstance(values[0], tuple):
+            joined[field.name] = tuple(name for value in values for name in value)
+        else:
+            joined[field.name] = np.concatenate(values)
+    return Codes(**joined)
 
 
 def nearest_classes(
@@ -115,6 +148,11 @@ def _columns(names: Sequence[str], codes: Codes) -> dict[str, NDArray[Any]]:
         "nearest_class": None
         if codes.nearest_class is None
         else np.array(codes.nearest_class, dtype=np.str_),
+        "bound_percentile": codes.bound_percentile,
+        "familiarity": None
+        if codes.familiarity is None
+        else np.array(codes.familiarity, dtype=np.str_),
+        "familiarity_p": codes.familiarity_p,
     }
     return {name: values for name, values in found.items() if values is not None}
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.encode.codes import Codes, measure_codes, to_arrays, to_csv
+from explorer.encode.codes import Codes, join, measure_codes, to_arrays, to_csv
+from explorer.encode.familiarity import open_familiarity
 from explorer.errors import ConfigError, UploadError
 from explorer.images.batch import MAX_ARCHIVE_BYTES, Refused, unpack_uploads
 from explorer.images.intake import ModelInput, prepare_upload, shorten
@@ -95,6 +96,7 @@ def encode_files(
     config = load_config(folder)
     codec = Codec.from_folder(folder)
     encodings = load_encodings(folder, config)
+    known = open_familiarity(folder, config, encodings)
     target = ModelInput(config.data.image_shape, config.data.background)
 
     names: list[str] = []
@@ -111,6 +113,7 @@ def encode_files(
                     references=encodings.mean,
                     labels=encodings.labels,
                     classes=config.data.classes,
+                    known=known,
                 )
             )
             waiting.clear()
@@ -136,7 +139,7 @@ def encode_files(
                 encode_waiting()
         progress(done)
     encode_waiting()
-    return EncodedFiles(tuple(names), _join(parts), tuple(refused))
+    return EncodedFiles(tuple(names), join(parts), tuple(refused))
 
 
 def _read(path: str, refuse: Callable[[Refused], None]) -> Iterator[tuple[str, bytes]]:
@@ -160,22 +163,3 @@ def _read(path: str, refuse: Callable[[Refused], None]) -> Iterator[tuple[str, b
         reason = f"it cannot be read ({told}): check the path."
     if reason:
         refuse(Refused(shorten(path), reason, path=path))
-
-
-def _join(parts: list[Codes]) -> Codes | None:
-    if not parts:
-        return None
-    first = parts[0]
-    return Codes(
-        mean=np.concatenate([part.mean for part in parts]),
-        log_var=None
-        if first.log_var is None
-        else np.concatenate([part.log_var for part in parts if part.log_var is not None]),
-        reconstruction_nll=np.concatenate([part.reconstruction_nll for part in parts]),
-        kl=None
-        if first.kl is None
-        else np.concatenate([part.kl for part in parts if part.kl is not None]),
-        nearest_class=None
-        if first.nearest_class is None
-        else tuple(name for part in parts for name in part.nearest_class or ()),
-    )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,11 +17,13 @@ from PIL import Image
 
 from explorer.encode.__main__ import main
 from explorer.encode.codes import measure_codes, nearest_classes, to_csv, vote
+from explorer.encode.familiarity import Familiarity
 from explorer.encode.files import encode_files
+from explorer.encode.heldout import measure_held_out, save_held_out
 from explorer.errors import CheckpointError, ConfigError
 from explorer.images.intake import ModelInput, prepare_upload
 from explorer.images.preparation import Preparation
-from explorer.models.checkpoint import load_config, load_encodings
+from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
 from explorer.models.codec import Codec
 
 
@@ -73,6 +76,23 @@ def test_an_ae_has_no_posterior_and_no_bound(named, pictures):
     assert found.codes.negative_elbo is None
     header = to_csv(found.names, found.codes).partition("\n")[0]
     assert header == "file,mean_0,mean_1,reconstruction_nll,nearest_class"
+
+
+def test_held_out_scores_add_percentiles_and_verdicts(named, pictures, bars, tmp_path):
+    folder = shutil.copytree(named / "bars-vae", tmp_path / "bars-vae")
+    encodings = load_encodings(folder, load_config(folder))
+    codec = Codec.from_folder(folder)
+    held_out = measure_held_out(codec, encodings, bars)
+    save_held_out(folder / HELD_OUT, held_out)
+    found = encode_files(folder, pictures[0])
+    verdicts = Familiarity(held_out, encodings.mean).judge(codec, bars.floats(pictures[1]))
+    assert found.codes.familiarity == tuple(verdict.word for verdict in verdicts)
+    assert np.allclose(found.codes.familiarity_p, [verdict.p_value for verdict in verdicts])
+    own = held_out.percentile("bound", found.codes.negative_elbo)
+    assert np.allclose(found.codes.bound_percentile, own)
+    header = to_csv(found.names, found.codes).partition("\n")[0]
+    assert header.endswith(",nearest_class,bound_percentile,familiarity,familiarity_p")
+    assert encode_files("bars-vae", pictures[0]).codes.familiarity is None
 
 
 def test_the_choices_are_handed_on(named, pictures, bars):
