@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from explorer.encode.familiarity import Familiarity
 from explorer.latent.axes import sample_aggregate_posterior
 from explorer.latent.planes import axis_name, principal_plane
 from explorer.latent.posterior import posterior_ellipse
@@ -18,10 +19,13 @@ from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing
 from explorer.ui import cached
 from explorer.ui.encoding.encoded import EncodedPicture
+from explorer.ui.encoding.familiar import familiarity_of, verdict_of
+from explorer.ui.encoding.verdict import show_unmeasured, show_verdict
 from explorer.ui.encoding.ways import live_base
 from explorer.ui.posterior import (
     Amounts,
     Code,
+    HeldOut,
     Line,
     Pictures,
     PosteriorRequest,
@@ -35,6 +39,8 @@ USED = 0.1  # nats from which an axis is used
 MOST_CHANGES = 32  # axes whose doings are sent along
 CODES = 500  # of held-out images, behind the posterior
 MOST_KEPT = 8
+BINS = 36  # of the held-out images' histogram
+SHOWN_SHARE = (0.005, 0.995)  # of them: single odd ones would take the scale for themselves
 
 _KEPT = "explorer.looked"
 T = TypeVar("T")
@@ -46,6 +52,11 @@ def show_looking(listing: Listing, model: OpenedModel, encoded: EncodedPicture) 
     Raises:
         CheckpointError: if the model cannot be used.
     """
+    familiarity = familiarity_of(model)
+    if familiarity is None:
+        show_unmeasured(listing.name)
+    else:
+        show_verdict(verdict_of(familiarity, model, encoded), familiarity)
     draws, use = keep(encoded, model, lambda: look(model, encoded))
     line = Line(
         base=live_base(),
@@ -63,7 +74,7 @@ def show_looking(listing: Listing, model: OpenedModel, encoded: EncodedPicture) 
             kind=KIND_NAMES[model.config.kind],
             line=line,
             pictures=pictures_of(encoded, draws, use, code.order),
-            terms=terms_of(model, encoded),
+            terms=terms_of(model, encoded, familiarity),
             code=code,
             plane=plane_of(model, encoded),
             codes=to_text(some_codes(model, model.tag, listing.name)),
@@ -157,7 +168,7 @@ def cost_map(encoded: EncodedPicture) -> NDArray[np.float32]:
     return bounds.excess_map[0] if (costs < 0).any() else costs
 
 
-def terms_of(model: OpenedModel, encoded: EncodedPicture) -> Terms:
+def terms_of(model: OpenedModel, encoded: EncodedPicture, familiarity: Familiarity | None) -> Terms:
     """The bound's terms, and where they stand among held-out images."""
     bounds = encoded.bounds
     floor = float(bounds.floor[0])
@@ -168,8 +179,25 @@ def terms_of(model: OpenedModel, encoded: EncodedPicture) -> Terms:
         constant=floor if is_gaussian(model) else 0.0,
         kl=encoded.kl,
         beta=float(model.config.training.get("beta", 1.0)),
-        held_out=None,
-        unknown="",
+        held_out=None if familiarity is None else held_out_of(encoded, familiarity),
+    )
+
+
+def held_out_of(encoded: EncodedPicture, familiarity: Familiarity) -> HeldOut:
+    """The held-out images' bounds, and where the picture stands among them."""
+    scores, bounds = familiarity.held_out, encoded.bounds
+    low, high = np.quantile(scores.bound, SHOWN_SHARE)
+    bars, _ = np.histogram(np.clip(scores.bound, low, high), BINS, (low, high))
+    total = bounds.reconstruction_nll if bounds.negative_elbo is None else bounds.negative_elbo
+    kl = bounds.kl
+    return HeldOut(
+        count=len(scores),
+        low=float(low),
+        high=float(high),
+        bars=bars.tolist(),
+        share=float(scores.percentile("bound", total)[0]),
+        nll_share=float(scores.percentile("reconstruction_nll", bounds.reconstruction_nll)[0]),
+        kl_share=None if kl is None else float(scores.percentile("kl", kl)[0]),
     )
 
 

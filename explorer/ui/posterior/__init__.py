@@ -117,7 +117,6 @@ class Terms:
         kl: None for an AE.
         beta: the weight of the KL in training.
         held_out: None where it is not known.
-        unknown: why not, in words.
     """
 
     nll: float
@@ -127,7 +126,6 @@ class Terms:
     kl: float | None
     beta: float
     held_out: HeldOut | None
-    unknown: str
 
 
 @dataclass(frozen=True)

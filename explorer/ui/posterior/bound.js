@@ -17,7 +17,10 @@ function draw(tag, attributes, text) {
   return element;
 }
 
-const nats = (value) => (Math.abs(value) < 10 ? value.toFixed(2) : value.toFixed(1)).replace("-", "−");
+function nats(value) {
+  const text = Math.abs(value) < 10 ? value.toFixed(2) : Math.abs(value) < 1000 ? value.toFixed(1) : Math.round(value).toLocaleString("en");
+  return text.replace("-", "−");
+}
 
 function ordinal(share) {
   const number = Math.round(share), rest = number % 100;
@@ -25,11 +28,13 @@ function ordinal(share) {
   return `${number}${["th", "st", "nd", "rd"][number % 10] ?? "th"}`;
 }
 
+const amount = (value) => make("strong", { textContent: `${nats(value)} ` }, make("small", { textContent: "nats" }));
+
 /* A term of the equation: a button that lights the part which it comes from. */
 function buildTerm(key, symbol, value, note, label) {
   const button = make("button", { type: "button", className: "post-term" },
     make("span", { className: "post-symbol", innerHTML: symbol }),
-    make("strong", { textContent: nats(value) }),
+    amount(value),
     make("small", { textContent: note }));
   button.dataset.light = key;
   button.setAttribute("aria-label", label);
@@ -39,7 +44,7 @@ function buildTerm(key, symbol, value, note, label) {
 
 function buildEquation({ terms, kind }) {
   const { nll, kl, held_out: held } = terms;
-  const rank = (share) => (share === null || share === undefined ? "nats" : `nats · ${ordinal(share)} percentile`);
+  const rank = (share) => (share === null || share === undefined ? "" : `${ordinal(share)} percentile`);
   const sign = (text) => make("span", { className: "post-sign", textContent: text });
   if (kl === null) {
     return [buildTerm("nll", "−log p(<i>x</i>|<i>z</i>)", nll, rank(held?.nll_share), `Reconstruction: ${nats(nll)} nats. Lights the pixels that cost them.`),
@@ -49,7 +54,7 @@ function buildEquation({ terms, kind }) {
   return [
     make("span", { className: "post-term post-sum" },
       make("span", { className: "post-symbol", innerHTML: "−ELBO(<i>x</i>)" }),
-      make("strong", { textContent: nats(total) }),
+      amount(total),
       make("small", { textContent: rank(held?.share) })),
     sign("="),
     buildTerm("nll", "E<sub><i>q</i></sub>[−log p(<i>x</i>|<i>z</i>)]", nll, rank(held?.nll_share), `Reconstruction term: ${nats(nll)} nats. Lights the pixels that cost them.`),

@@ -146,9 +146,9 @@ class Plane {
 
   say() {
     const { names, deviation } = this.code;
-    const on = this.which === PRINCIPAL ? "the two principal axes of the codes" : this.size === 1 ? names[0] : this.axes.map((axis) => names[axis]).join(" and ");
+    const on = this.which === PRINCIPAL ? "the codes' principal axes" : this.size === 1 ? names[0] : this.axes.map((axis) => names[axis]).join(" and ");
     this.words.textContent = deviation
-      ? `The posterior at true scale on ${on}: 1 and 2 (dashed) standard deviations; the dot is z, grey are held-out codes.`
+      ? `At true scale on ${on}: the posterior's 1 and 2 (dashed) standard deviations, z (dot), held-out codes (grey).`
       : `The code as a dot on ${on}, among held-out codes. An autoencoder's posterior has no extent.`;
     this.canvas.setAttribute("aria-label", this.words.textContent);
     const button = this.bar.querySelector("button");

@@ -42,8 +42,12 @@ class Posterior {
     if (key !== this.key) {
       this.key = key;
       this.link.forget();
-      this.link.connect({ base: line.base, name: line.name, token: line.token, tag: line.tag, latentDim: line.latent_dim });
-      this.find(".post-status").textContent = "Connecting…";
+      this.find(".post-status").textContent = "";
+      // An autoencoder's code does not move here: there is nothing to decode.
+      if (data.code.deviation) {
+        this.link.connect({ base: line.base, name: line.name, token: line.token, tag: line.tag, latentDim: line.latent_dim });
+        this.find(".post-status").textContent = "Connecting…";
+      } else this.root.dataset.phase = "still";
     }
     const state = `${data.id} ${JSON.stringify(data.terms)} ${data.code.names.join()}`;
     if (state === this.state) return;
@@ -54,19 +58,20 @@ class Posterior {
   }
 
   open(same) {
-    const { data } = this, { shape } = data.line, { pictures, code, terms } = data;
+    const { data } = this, { shape } = data.line, { pictures } = data;
     const [height, width, channels] = shape;
     this.root.setAttribute("aria-label", `What the model makes of ${data.title}`);
-    this.variational = code.deviation !== null;
+    this.variational = data.code.deviation !== null;
     this.root.dataset.variational = this.variational;
     this.input = fromBase64(pictures.input);
     this.reconstruction = fromBase64(pictures.reconstruction);
     paint(this.canvasOf("reconstruction"), this.reconstruction, shape);
     this.showDifference(height, width, channels);
+    this.say("reconstruction", this.variational ? "of the mean code" : "of its code");
     this.find('[data-show="spread"]').hidden = this.find(".post-draws").hidden = this.find(".post-hand").hidden = !this.variational;
     if (this.variational) this.showDraws(shape);
     this.find(".post-equation").replaceChildren(...buildEquation(data));
-    this.find(".post-chart").replaceChildren(buildBar(data), ...(terms.held_out || !terms.unknown ? [] : [make("p", { className: "post-note", textContent: terms.unknown })]));
+    this.find(".post-chart").replaceChildren(buildBar(data));
     this.axes.open(data);
     this.plane.open(data);
     if (!same) {
@@ -97,7 +102,7 @@ class Posterior {
     const [height, width, channels] = shape, size = height * width * channels;
     const amounts = fromBase64(spread.bytes);
     paintAmounts(this.canvasOf("spread"), shape, (at) => amounts[at] / 255, () => [20, 20, 24]);
-    this.say("spread", `0 … ${spread.most.toFixed(2)} standard deviation`);
+    this.say("spread", `0 … ${spread.most.toFixed(2)}, std. dev.`);
     this.find(".post-draws-grid").replaceChildren(...noise.map((eps, at) => {
       const button = make("button", { type: "button", title: `Take the ε of draw ${at + 1}` }, picture(pixels.subarray(at * size, (at + 1) * size), shape));
       button.dataset.draw = at;
