@@ -9,6 +9,9 @@ _FACES = (
     "--architecture conv --width 16 --hidden-dims 256 --likelihood gaussian --sigma 0.1 --epochs 20"
 )
 
+# Small, for three of them come along: a third of the others' width.
+_REPAIR = "--architecture conv --width 12 --hidden-dims 128 --schedule cosine --epochs 12"
+
 
 def _pair(data: str, latent_dim: int, flags: str, seeds: tuple[int, ...] = (0,)) -> dict[str, str]:
     found = {}
@@ -20,6 +23,16 @@ def _pair(data: str, latent_dim: int, flags: str, seeds: tuple[int, ...] = (0,))
     return found
 
 
+# What undoes damage: an AE whose input is damaged and whose answer is held against the whole image.
+REPAIRERS: dict[str, str] = {
+    f"mnist-{what}-32": f"--data mnist --kind ae --latent-dim 32 {_REPAIR} --corrupt {damage}"
+    for what, damage in (
+        ("denoise", "noise --corrupt-amount 0.5"),
+        ("inpaint", "mask --corrupt-amount 0.5"),
+        ("superres", "downsample --corrupt-amount 4"),
+    )
+}
+
 GALLERY: dict[str, str] = {
     **_pair("digits", 8, "--epochs 300", seeds=(0, 1, 2)),
     **_pair("mnist", 2, _CONV),
@@ -29,6 +42,7 @@ GALLERY: dict[str, str] = {
     **_pair("fashion-mnist", 16, _CONV),
     **_pair("sprites", 10, _LARGE),
     **_pair("faces", 16, _FACES),
+    **REPAIRERS,
 }
 
 
