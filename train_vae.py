@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,18 +94,18 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
     """
     from tqdm import tqdm
 
+    from explorer.encode.heldout import measure_held_out, save_held_out
     from explorer.latent.projection import fit_projection
-    from explorer.models.checkpoint import REPORT
+    from explorer.models.checkpoint import HELD_OUT, REPORT
     from explorer.regularity.report import HeldOut, measure_regularity, save_report
     from explorer.training.evaluation import encode_held_out
     from explorer.training.run import best_codec, save_run
 
     config = trainer.config
-    encodings, reconstructions = encode_held_out(
-        best_codec(trainer), config.network, trainer.images
-    )
+    codec = best_codec(trainer)
+    encodings, reconstructions = encode_held_out(codec, config.network, trainer.images)
     with tqdm(
-        total=3,
+        total=4,
         desc="fitting the projection",
         bar_format="{bar} {n_fmt}/{total_fmt} {elapsed}  {desc}",
         file=Forgiving(sys.stderr),
@@ -123,6 +124,12 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
             say(f"Not measured: {error}")
         else:
             more[REPORT] = lambda path: save_report(path, report)
+        bar.update()
+        bar.set_description_str("scoring held-out images")
+        # Too few of them to hold a picture against were told of above.
+        with suppress(LatentError):
+            scores = measure_held_out(codec, encodings, trainer.images)
+            more[HELD_OUT] = lambda path: save_held_out(path, scores)
         bar.update()
         bar.set_description_str("saving")
         if not replace:

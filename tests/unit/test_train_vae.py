@@ -251,7 +251,7 @@ def test_a_run_makes_a_checkpoint_that_the_app_lists(tiny, tmp_path):
     assert listing.config.data.image_shape == (1, 10, 12)
     assert {path.name for path in listing.folder.iterdir()} == {
         "model.safetensors", "config.json", "history.csv", "encodings.npz", "projection.npz",
-        "regularity.json", "CARD.md",
+        "regularity.json", "heldout.npz", "CARD.md",
     }  # fmt: skip
     assert all(path.stat().st_mode & 0o044 for path in listing.folder.iterdir())
 
@@ -339,6 +339,7 @@ def test_too_few_images_to_measure_with_lose_no_training(tmp_path):
     (listing,) = list_checkpoints([tmp_path / "out"])
     assert listing.error is None
     assert not (listing.folder / "regularity.json").exists()
+    assert not (listing.folder / "heldout.npz").exists()
 
 
 @pytest.mark.slow
