@@ -36,10 +36,10 @@ def build_parser() -> argparse.ArgumentParser:
         prog=_PROGRAM,
         description="Encode pictures, and ZIP archives of pictures, as the app's Encode page does, "
         "and write a table: a row a picture with its code, its posterior's log variance, "
-        "reconstruction NLL, KL, negative ELBO (nats), the class of the nearest held-out codes and, "
-        "where the checkpoint has held-out scores, the bound's percentile among held-out images "
-        "and whether the picture is familiar, unusual or unlike them (and the share of them as "
-        "odd).",
+        "reconstruction NLL, KL, negative ELBO (nats) and the class of the nearest held-out codes; "
+        "where the checkpoint has held-out scores, also the bound's percentile among held-out "
+        "images, and whether the picture is familiar, unusual or unlike them (with the share of "
+        "them that is as odd).",
         epilog="Exit status: 0 if all was encoded, 1 if some files were not, 2 if nothing was.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a picture or a ZIP archive")
