@@ -1,17 +1,14 @@
 """What the pages keep between runs: the token, opened models, and what was worked out from them."""
 
 import sys
-from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from explorer.errors import CheckpointError
-from explorer.images.intake import ModelInput, PreparedImage, prepare_upload
 from explorer.latent.axes import (
     AxisSummary,
-    kl_per_axis,
     sample_aggregate_posterior,
     summarise_axes,
 )
@@ -88,42 +85,6 @@ def own_scale(
     return placed[0], placed[1:] - placed[0]
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedUpload:
-    """An upload as the model sees it.
-
-    Attributes:
-        prepared: the input and how it came about.
-        mean: its code, (D,).
-        log_var: (D,), or None for an AE.
-        reconstruction: (C, H, W) in [0, 1].
-        reconstruction_nll: nats, at the mean code.
-        kl: nats; None for an AE.
-        place: (2,), on the map.
-    """
-
-    prepared: PreparedImage
-    mean: NDArray[np.float32]
-    log_var: NDArray[np.float32] | None
-    reconstruction: NDArray[np.float32]
-    reconstruction_nll: float
-    kl: float | None
-    place: NDArray[np.float32]
-
-
-# Of the session: what a user uploads does not outlive it.
-@st.cache_data(scope="session", max_entries=64, show_spinner=False)
-def prepared_upload(
-    data: bytes, name: str, image_shape: tuple[int, int, int], background: float
-) -> PreparedImage:
-    """The upload fitted to a model's input.
-
-    Raises:
-        UploadError: if it cannot be used.
-    """
-    return prepare_upload(data, name, ModelInput(image_shape, background))
-
-
 def report_of(listing: Listing) -> RegularityReport | None:
     """The checkpoint's measured report, or None where it has none.
 
@@ -150,28 +111,3 @@ def held_out_reconstruction(listing: Listing) -> float | None:
     report = report_if_any(listing)
     measures = report.measures if report is not None else ()
     return next((one.value for one in measures if one.key == "reconstruction_nll"), None)
-
-
-def encode_upload(model: OpenedModel, data: bytes, name: str) -> EncodedUpload:
-    """Fit, encode, reconstruct and place one upload.
-
-    Raises:
-        UploadError: if the file cannot be used.
-        CheckpointError: if the model cannot.
-    """
-    config = model.config
-    prepared = prepared_upload(data, name, config.data.image_shape, config.data.background)
-    image = prepared.image[None]
-    mean, log_var = model.codec.encode(image)
-    kl = None
-    if log_var is not None:
-        kl = float(kl_per_axis(mean, log_var).sum())
-    return EncodedUpload(
-        prepared=prepared,
-        mean=mean[0],
-        log_var=None if log_var is None else log_var[0],
-        reconstruction=model.codec.decode(mean)[0],
-        reconstruction_nll=float(model.codec.reconstruction_nll(image, mean)[0]),
-        kl=kl,
-        place=model.placement.place(mean)[0],
-    )

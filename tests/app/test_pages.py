@@ -13,8 +13,11 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save
 from streamlit.testing.v1 import AppTest
 
+from explorer.encode.heldout import measure_held_out, save_held_out
 from explorer.live.hub import MOST_OPEN, shared_hub
 from explorer.models import library
+from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
+from explorer.models.codec import Codec
 from explorer.storage import write_folder
 from explorer.ui.measuring import measuring_desk
 from tests.conftest import train_checkpoint
@@ -145,14 +148,39 @@ def upload(app, *files):
     return app
 
 
-def test_an_upload_shows_its_steps_its_reconstruction_and_its_place(own):
+def shown(app, component):
+    """What the page sends to one of its browser components."""
+    (found,) = [
+        one.proto
+        for one in app.get("bidi_component")
+        if one.proto.component_name == f"latent_explorer.{component}"
+    ]
+    return json.loads(found.json)
+
+
+def test_an_upload_shows_its_steps_and_what_the_model_makes_of_it(own):
     app = upload(run(encode), ("bar.png", picture("RGB"), "image/png"))
-    words = texts(app.markdown)
-    assert "1 · bar.png" in words
-    for step in ("As uploaded", "Model input", "Reconstruction"):
-        assert step in words
-    assert "nats" in texts(app.caption)
-    assert "at their codes, exactly" in texts(app.caption)
+    assert "1 · bar.png" in texts(app.markdown)
+    assert [one["name"] for one in shown(app, "tray")["items"]] == ["bar.png"]
+    titles = [step["title"] for step in shown(app, "steps")["steps"]]
+    assert (titles[0], titles[-1]) == ("As uploaded", "Model input")
+    sent = shown(app, "posterior")
+    terms, code = sent["terms"], sent["code"]
+    assert terms["kl"] == pytest.approx(sum(code["kl"]), rel=1e-5)
+    assert code["used"] == sum(kl >= 0.1 for kl in code["kl"])
+    assert len(sent["pictures"]["noise"]) == 8
+    assert all(size > 0 for size in code["deviation"])
+
+
+def test_an_autoencoder_has_neither_kl_nor_spread_nor_draws(own):
+    app = upload(run(encode, "bars-ae"), ("bar.png", picture("RGB"), "image/png"))
+    sent = shown(app, "posterior")
+    assert sent["terms"]["kl"] is None
+    assert sent["code"]["kl"] is None
+    assert sent["code"]["deviation"] is None
+    assert sent["pictures"]["spread"] is None
+    assert sent["pictures"]["noise"] == []
+    assert sent["terms"]["nll"] > 0
 
 
 def test_one_bad_file_does_not_lose_the_others(own):
@@ -162,9 +190,59 @@ def test_one_bad_file_does_not_lose_the_others(own):
         ("empty.png", b"", "image/png"),
         ("good.png", picture(), "image/png"),
     )
-    assert len(app.error) == 2
-    assert "bad.png" in app.error[0].value
-    assert "good.png" in texts(app.markdown)
+    assert [one["name"] for one in shown(app, "tray")["items"]] == ["good.png"]
+    assert "2 files could not be used" in texts(app.markdown)
+    refused = app.table[0].value
+    assert list(refused["File"]) == ["bad.png", "empty.png"]
+    assert "0 bytes" in refused["Why"].iloc[1]
+    app.button(key="refused-read").click().run()
+    assert not app.exception
+    assert "could not be used" not in texts(app.markdown)
+    assert [one["name"] for one in shown(app, "tray")["items"]] == ["good.png"]
+
+
+def test_the_pictures_of_one_session_are_no_others(own):
+    first, second = run(encode), run(encode)
+    upload(first, ("mine.png", picture(), "image/png"))
+    second.run()
+    assert shown(second, "tray")["items"] == []
+    assert [one["name"] for one in shown(first, "tray")["items"]] == ["mine.png"]
+
+
+def test_pictures_stay_for_another_model_and_are_prepared_anew(own):
+    app = upload(run(encode), ("bar.png", picture(), "image/png"))
+    before = shown(app, "posterior")
+    app.selectbox(key="model").set_value("bars-ae").run()
+    assert not app.exception
+    after = shown(app, "posterior")
+    assert after["line"]["name"] == "bars-ae"
+    assert after["pictures"]["input"] == before["pictures"]["input"]
+    assert after["id"] != before["id"]
+
+
+def test_where_held_out_images_were_not_scored_the_page_says_how_to(own):
+    app = upload(run(encode), ("bar.png", picture(), "image/png"))
+    assert "python -m explorer.encode.familiarity bars-vae" in texts(app.caption)
+    assert shown(app, "posterior")["terms"]["held_out"] is None
+
+
+@pytest.mark.parametrize("name", ["bars-vae", "bars-ae"])
+def test_where_they_were_scored_it_answers_and_shows_their_bounds(own, bars, name):
+    score_held_out(own / name, bars)
+    app = upload(run(encode, name), ("bar.png", picture(), "image/png"))
+    held_out = shown(app, "posterior")["terms"]["held_out"]
+    assert held_out["count"] == sum(held_out["bars"]) == len(bars.held_out_index)
+    assert (held_out["kl_share"] is None) == (name == "bars-ae")
+    (box,) = [one for one in app.get("html") if 'class="verdict"' in one.value]
+    assert 'data-word="' in box.value
+    assert box.value.count("<li ") == 4
+
+
+def score_held_out(folder, images):
+    config = load_config(folder)
+    encodings = load_encodings(folder, config)
+    found = measure_held_out(Codec.from_folder(folder), encodings, images)
+    save_held_out(folder / HELD_OUT, found)
 
 
 def test_a_pair_is_compared_as_fair_with_measures_and_nulls(own):
@@ -592,11 +670,3 @@ def test_models_that_share_no_held_out_images_are_compared_all_the_same(own):
     np.savez(path, **{**arrays, "index": arrays["index"] + 1000})
     app = look_closer(run(compare), "Interpolation")
     assert "share fewer than two held-out images" in texts(app.info)
-
-
-def test_an_upload_is_held_against_the_held_out_images_own_reconstruction(own):
-    app = upload(run(encode), ("bar.png", picture(), "image/png"))
-    words = texts(app.caption)
-    report = json.loads((own / "bars-vae" / "regularity.json").read_text())
-    usual = next(one["value"] for one in report["measures"] if one["key"] == "reconstruction_nll")
-    assert f"Held-out images reconstruct at {usual:.1f} on average" in words
