@@ -24,7 +24,6 @@ import math
 import statistics
 import tempfile
 from collections.abc import Awaitable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,6 +49,7 @@ from benchmarks.pages import (
     Sampler,
     box_of,
     chromium,
+    chromiums,
     cpu_seconds,
     open_lab,
     play,
@@ -98,11 +98,8 @@ async def drag_together(
     url: str, axis: Axis, browsers: int, seconds: float, *, lab: bool
 ) -> tuple[list[Drag], int]:
     """So many browsers at once; their drags, and the memory that all browsers take."""
-    async with AsyncExitStack() as stack:
-        marked, pages = [], []
-        for _ in range(browsers):
-            marked.append(await stack.enter_async_context(chromium()))
-            pages.append(await ready_page(marked[-1].browser, url, axis, lab=lab))
+    async with chromiums(browsers) as marked:
+        pages = [await ready_page(one.browser, url, axis, lab=lab) for one in marked]
         # Once to warm up, once for the record; out of step, as people are.
         for length in (2.0, seconds):
             drags = await asyncio.gather(

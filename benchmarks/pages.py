@@ -55,15 +55,25 @@ class MarkedBrowser:
 
 
 @asynccontextmanager
+async def chromiums(count: int) -> AsyncIterator[list[MarkedBrowser]]:
+    """So many new Chromiums behind one driver, closed afterwards."""
+    async with async_playwright() as playwright:
+        marked = []
+        for _ in range(count):
+            argument = f"--benchmark={uuid.uuid4().hex}"
+            options = launch_options()
+            options["args"] = [*options["args"], argument]
+            marked.append(MarkedBrowser(await playwright.chromium.launch(**options), argument))
+        yield marked
+        for one in marked:
+            await one.browser.close()
+
+
+@asynccontextmanager
 async def chromium() -> AsyncIterator[MarkedBrowser]:
     """A new Chromium, closed afterwards."""
-    argument = f"--benchmark={uuid.uuid4().hex}"
-    options = launch_options()
-    options["args"] = [*options["args"], argument]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(**options)
-        yield MarkedBrowser(browser, argument)
-        await browser.close()
+    async with chromiums(1) as (marked,):
+        yield marked
 
 
 # -- pages ----------------------------------------------------------------------------------------

@@ -76,11 +76,18 @@ def open_lab(page: Page, url: str, model: str | None = None, **address: str) -> 
 
 
 def pick_model(page: Page, name: str) -> None:
-    """Choose a checkpoint in the picker above the page, as a user does."""
+    """Choose a checkpoint in the picker above the page, and wait until the lab shows it."""
     if model_name(page) != name:
-        page.get_by_role("combobox").first.click()
-        page.get_by_role("option", name=re.compile(rf"^{re.escape(name)} ·")).click()
+        choose_model(page, name)
     wait_for_lab(page, name)
+
+
+def choose_model(page: Page, name: str) -> None:
+    """Choose a checkpoint in the picker, as a user does: the list holds only what is in sight."""
+    picker = page.get_by_role("combobox").first
+    picker.click()
+    picker.fill(name)
+    page.get_by_role("option", name=re.compile(rf"^{re.escape(name)} ·")).click()
 
 
 def model_name(page: Page) -> str:

@@ -12,7 +12,14 @@ from tests.browser.lab import PATIENCE, expect_no_overflow, wait_for_page
 from tests.browser.server import StreamlitServer
 
 FORMER, NEW = "digits-vae-8", "digits-vae-8-seed1"
-IDLE_SECONDS = 10
+IDLE_SECONDS, QUIET_SECONDS = 10, 2
+
+# No request has gone out for a while: what a page fetches after its first sight is there.
+QUIET = """(seconds) => {
+  const count = performance.getEntriesByType('resource').length, now = performance.now();
+  if (window.countOfRequests !== count) [window.countOfRequests, window.quietSince] = [count, now];
+  return now - window.quietSince > 1000 * seconds;
+}"""
 PAGES = ("encode", "compare", "")  # by their addresses; Explore has the app's own
 NAMES = ("encode", "compare", "explore")
 
@@ -105,6 +112,9 @@ def test_a_new_checkpoint_appears_after_one_run(page, server, mine, runs):
 
 def test_a_checkpoint_trained_again_is_offered_and_its_pictures_change_then(page, server, mine):
     open_page(page, server, "compare", mine.name)
+    page.locator(".st-key-compare-closer").get_by_text("Samples", exact=True).click()
+    expect(page.get_by_role("button", name="Draw again")).to_be_visible(timeout=PATIENCE)
+    wait_for_page(page)
     samples, before = page.locator(SAMPLES).first, runs_of(page)
     former = samples.get_attribute("src")
     train_again(mine)
@@ -177,7 +187,8 @@ def test_the_address_picks_the_model(page, server, mine, name):
 @pytest.mark.parametrize("name", PAGES, ids=NAMES)
 def test_an_idle_page_runs_no_script_and_asks_for_nothing(page, server, mine, name):
     open_page(page, server, name, mine.name)
-    page.wait_for_load_state("networkidle")
+    page.evaluate("() => performance.setResourceTimingBufferSize(10_000)")
+    page.wait_for_function(QUIET, arg=QUIET_SECONDS, timeout=PATIENCE)
     wait_for_page(page)
     before, asked = runs_of(page), []
     page.on("request", lambda request: asked.append(request.url))

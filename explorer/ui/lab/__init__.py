@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 SCRIPTS = (
-    "link.js", "pixels.js", "points.js", "map.js", "colours.js",
+    "link.js", "pixels.js", "points.js", "trail.js", "map.js", "colours.js",
     "sliders.js", "panels.js", "lab.js",
 )  # fmt: skip
 

@@ -790,16 +790,22 @@ class Lab {
     const { nearest } = facts;
     fact("nearest", "span").textContent = `${this.labelOf(nearest.label, nearest.index)} at ${shortNumber(nearest.distance)}`;
     fact("nearest", "dd").title = `Held-out image ${nearest.index}, the nearest in the latent space`;
-    if (nearest.row !== this.nearestRow) {
-      this.nearestRow = nearest.row;
-      this.showNearest(nearest.row);
+    const key = `${this.data.tag} ${nearest.row}`;
+    if (key !== this.nearest?.key) {
+      this.nearest = { key, row: nearest.row };
+      this.showNearest();
     }
   }
 
-  async showNearest(row) {
-    const canvas = this.find('[data-fact="nearest"] canvas');
-    const found = await this.link.pictures(Uint32Array.of(row), THUMB_SIDE).catch(() => null);
-    if (found && this.nearestRow === row) paint(canvas, found.list[0], found.shape);
+  /* One request at a time: while the code moves, what is nearest changes faster than pictures come. */
+  async showNearest() {
+    if (this.nearestAsked) return;
+    this.nearestAsked = true;
+    const { nearest } = this;
+    const found = await this.link.pictures(Uint32Array.of(nearest.row), THUMB_SIDE).catch(() => null);
+    this.nearestAsked = false;
+    if (nearest !== this.nearest) this.showNearest();
+    else if (found) paint(this.find('[data-fact="nearest"] canvas'), found.list[0], found.shape);
   }
 
   labelOf(label, index) {
@@ -939,7 +945,7 @@ class Lab {
     this.sliding = true;
     this.latents[axis] = value;
     this.sliders.latents = this.latents;
-    this.sliders.showValue(axis);
+    this.sliders.showValueSoon(axis);
     this.link.decode(this.latents.slice());
   }
 

@@ -7,7 +7,6 @@ const CARD_DELAY = 125;      // ms a pointer rests on a point before its picture
 const REST_DELAY = 140;      // ms without movement after which everything is drawn
 const REACH = 7;             // px from a point within which the pointer is on it
 const CLICK_REACH = 4;       // px that a click may move
-const TRAIL_MS = 1500;
 const GLIDE_MS = 650;
 const MOST_IMAGES = 400;     // pictures on the map at once
 const SHADE_FROM = 20_000;   // points in view from which their density is shaded by itself
@@ -55,7 +54,7 @@ class LatentMap {
     this.under = this.find(".lab-under");
     this.over = this.find(".lab-over");
     this.layer = new PointLayer(this.find(".lab-points"));
-    this.trail = [];
+    this.trail = new Trail(this.box, this.over);
     this.tool = "pan";
     this.shading = "auto";
     this.wanted = new Set();
@@ -70,7 +69,7 @@ class LatentMap {
     this.data = data;
     this.points = null;
     this.place = this.ghost = this.cursor = this.keyed = null;
-    this.trail = [];
+    this.trail.clear();
     this.images = this.tiles = this.shade = null;
     this.outline = null;
     this.unhover();
@@ -91,7 +90,7 @@ class LatentMap {
     if (glides) this.layer.keepFormer(this.transform());
     this.points = points;
     this.outline = this.images = this.tiles = this.shade = null;
-    this.trail = [];
+    this.trail.clear();
     this.cursor = null;
     this.unhover();
     this.Plotly = plotly;
@@ -253,6 +252,7 @@ class LatentMap {
       if (wanted.has("points")) this.drawPoints(now);
       if (wanted.has("under")) this.drawUnder();
       if (wanted.has("over")) this.drawOver(now);
+      if (wanted.has("trail")) this.drawTrail(now);
     });
   }
 
@@ -272,7 +272,7 @@ class LatentMap {
     if (!this.flat) return;
     this.readRange();
     this.moving = true;
-    this.want("points", "under", "over");
+    this.want("points", "under", "over", "trail");
     this.put(this.marker, this.place);
     clearTimeout(this.restTimer);
     this.restTimer = setTimeout(() => this.rest(), REST_DELAY);
@@ -406,7 +406,6 @@ class LatentMap {
     context.clip();
     this.drawImages(context);
     this.drawPrior(context);
-    this.drawTrail(context, now);
     this.drawOutline(context);
     if (this.hovered !== undefined) this.drawRing(context, this.placeOf(this.hovered), 8);
     if (this.cursor) this.drawCross(context, this.cursor);
@@ -457,22 +456,10 @@ class LatentMap {
     context.globalAlpha = 1;
   }
 
-  drawTrail(context, now) {
-    this.trail = this.trail.filter(({ at }) => now - at < TRAIL_MS);
-    if (this.trail.length < 2) return;
-    context.strokeStyle = this.text;
-    context.lineWidth = 2.5;
-    context.lineCap = "round";
-    for (let at = 1; at < this.trail.length; at += 1) {
-      const from = this.pixel(this.trail[at - 1].place), to = this.pixel(this.trail[at].place);
-      context.globalAlpha = 0.75 * (1 - (now - this.trail[at].at) / TRAIL_MS);
-      context.beginPath();
-      context.moveTo(from.x, from.y);
-      context.lineTo(to.x, to.y);
-      context.stroke();
-    }
-    context.globalAlpha = 1;
-    this.want("over");
+  drawTrail(now) {
+    if (!this.points || !this.flat || !this.range || !this.ratio) { this.trail.clear(); return; }
+    const seen = { pixel: (place) => this.pixel(place), area: this.area, ratio: this.ratio, colour: this.text };
+    if (this.trail.draw(now, seen)) this.want("trail");
   }
 
   drawRing(context, place, radius) { this.drawRingAt(context, this.pixel(place), radius); }
@@ -569,8 +556,8 @@ class LatentMap {
     this.place = place;
     this.put(this.marker, place);
     if (trail && !STILL.matches) {
-      this.trail.push({ place, at: performance.now() });
-      this.want("over");
+      this.trail.add(place);
+      this.want("trail");
     }
     if (!this.flat && this.points) this.moveSolid();
   }
@@ -798,8 +785,8 @@ class LatentMap {
     if (!spot) return;
     this.place = spot;
     this.put(this.marker, spot);
-    if (!STILL.matches) this.trail.push({ place: spot, at: performance.now() });
-    this.want("over");
+    if (!STILL.matches) this.trail.add(spot);
+    this.want("over", "trail");
     this.hooks.onDrag(spot, "move");
   }
 
@@ -864,8 +851,8 @@ class LatentMap {
     this.cursor = null;
     this.place = spot;
     this.put(this.marker, spot);
-    if (!STILL.matches) this.trail.push({ place: spot, at: performance.now() });
-    this.want("over");
+    if (!STILL.matches) this.trail.add(spot);
+    this.want("over", "trail");
     this.hooks.onDrag(spot, "key");
   }
 

@@ -18,6 +18,7 @@ class Sliders {
     this.more.addEventListener("click", () => this.fold(!this.folded));
     this.pressed = new Set();    // axes whose sliders are held
     this.locked = new Set();
+    this.moved = new Set();
     this.rows = [];
   }
 
@@ -203,6 +204,16 @@ class Sliders {
     });
   }
 
+  /* In the next frame: a mouse may speak more often than the screen is drawn. */
+  showValueSoon(index) {
+    this.stale ??= requestAnimationFrame(() => {
+      this.stale = null;
+      for (const one of this.moved) if (this.rows[one]) this.showValue(one);
+      this.moved.clear();
+    });
+    this.moved.add(index);
+  }
+
   /* A number that is being typed stays, unless it is taken back. */
   showValue(index, anew = false) {
     const { input, number, axis, row } = this.rows[index];
@@ -211,7 +222,8 @@ class Sliders {
     if (anew || document.activeElement !== number || number.value === "") number.value = text;
     const beyond = value < axis.low || value > axis.high;
     if (row.dataset.beyond !== String(beyond)) row.dataset.beyond = beyond;
-    number.title = beyond ? "Beyond the range that holds 99 % of the codes." : "";
+    const title = beyond ? "Beyond the range that holds 99 % of the codes." : "";
+    if (number.title !== title) number.title = title;
     input.setAttribute("aria-valuetext", text);
   }
 

@@ -3,6 +3,7 @@
 
 const NO_GRANT = 4401;         // the token is none of this server's: it was started anew
 const LONGEST_WAIT = 30000;    // ms, between attempts
+const UNTOLD_DELAY = 300;      // ms between looks whether Streamlit is there again
 
 class Watch {
   constructor(root) {
@@ -40,18 +41,27 @@ class Watch {
     this.root.dataset.phase = "live";
     if (digest === this.data.digest || digest === this.asked) return;
     this.asked = digest;
-    this.ask("changed", digest);
+    this.tell(digest);
   }
 
   lost(event) {
     this.root.dataset.phase = "lost";
-    // A run gives the page a session of the new server's, and with it a token; should it get lost
-    // because the page itself is not connected yet, the next attempt asks again.
-    if (event.code === NO_GRANT) this.ask("changed", "token");
+    // A run gives the page a session of the new server's, and with it a token.
+    if (event.code === NO_GRANT) this.tell("token");
     this.attempts += 1;
     // Not all pages at once when the server is back.
     const wait = Math.min(LONGEST_WAIT, 500 * 2 ** this.attempts) * (0.75 + 0.5 * Math.random());
     this.timer = setTimeout(() => this.connect(), wait);
+  }
+
+  /* Has the page run again, once Streamlit's own line stands: after a restart it may come later. */
+  tell(what) {
+    clearTimeout(this.teller);
+    if (!this.root.isConnected) return;
+    const app = document.querySelector("[data-test-connection-state]");
+    if (app && app.dataset.testConnectionState !== "CONNECTED") {
+      this.teller = setTimeout(() => this.tell(what), UNTOLD_DELAY);
+    } else this.ask("changed", what);
   }
 
   close() {
