@@ -363,7 +363,8 @@ def test_the_trail_is_painted_and_fades(page, app_server):
         page,
         """[map.trail.length, map.trail.length > 1 ? (() => {
           const spot = map.pixel(map.trail.steps[0].place);
-          const box = map.box.getBoundingClientRect(), seen = map.trail.canvas.getBoundingClientRect();
+          const box = map.box.getBoundingClientRect();
+          const seen = map.trail.canvas.getBoundingClientRect();
           if (!seen.width) return 0;
           const { data } = map.trail.canvas.getContext('2d').getImageData(
             Math.round(spot.x + box.left - seen.left) - 1,
