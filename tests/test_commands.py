@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.browser.server import free_port
 
@@ -105,6 +106,10 @@ def test_make_run_on_a_fresh_clone_installs_and_serves_and_trains(tmp_path):
     assert (fresh / "pretrained" / "my-digits" / "model.safetensors").is_file()
     assert "epoch   30/30" in run("python train_vae.py --resume my-digits")
     assert "NLL estimate, K = 200" in run("python train_vae.py evaluate my-digits")
+    assert "hole" in run("python -m explorer.regularity my-digits").lower()
+    Image.linear_gradient("L").save(fresh / "photo.jpg")
+    run("python -m explorer.encode --checkpoint mnist-vae-16 photo.jpg --out codes.csv")
+    assert (fresh / "codes.csv").read_text().count("\n") == 2
     run(
         "python train_vae.py --data digits --kind ae --latent-dim 8 --epochs 30 --name my-digits-ae"
     )

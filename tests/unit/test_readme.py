@@ -61,6 +61,8 @@ def test_every_other_command_is_run_by_a_named_test():
         "make run TORCH=cpu",
         "make test",
         "streamlit run explorer/app.py",
+        "python -m explorer.regularity my-digits",
+        "python -m explorer.encode --checkpoint mnist-vae-16 photo.jpg --out codes.csv",
     }
 
 
