@@ -3,11 +3,13 @@
 import streamlit as st
 
 from explorer.live.evidence import draw_codes
+from explorer.regularity.published import AGREES, DIFFERS, hold_against_published
 from explorer.ui.comparison import COLUMN_WORDS, Comparison, show_sheet
 from explorer.ui.words import plain
 
 GRID_COLUMNS, GRID_ROWS = 8, 4
 SEED = "compare-seed"
+SIGNS = {AGREES: "✓", DIFFERS: "≠"}
 
 
 def show_samples(comparison: Comparison) -> None:
@@ -28,3 +30,32 @@ def show_samples(comparison: Comparison) -> None:
                 GRID_COLUMNS,
                 f"{COLUMN_WORDS[comparison.column].split(': ')[1]}, the same noise in all models",
             )
+    show_published(comparison)
+
+
+def show_published(comparison: Comparison) -> None:
+    """The pattern that is published of such a pair, beside this pair's figures."""
+    by_kind = {model.config.kind: place for place, model in enumerate(comparison.models)}
+    if comparison.reports is None or len(comparison.models) != 2 or set(by_kind) != {"ae", "vae"}:
+        return
+    claims = hold_against_published(
+        comparison.reports[by_kind["ae"]].measures, comparison.reports[by_kind["vae"]].measures
+    )
+    if not claims:
+        return
+    st.markdown(
+        "**What is published of such pairs** (Ghosh et al. 2020, table 1, "
+        "[arXiv:1903.12436](https://arxiv.org/abs/1903.12436)), and this pair"
+    )
+    st.table(
+        {
+            "Published": [claim.published for claim in claims],
+            "Here": [claim.here for claim in claims],
+            "So": [f"{SIGNS.get(claim.verdict, '~')} {claim.verdict}" for claim in claims],
+        },
+        border="horizontal",
+    )
+    st.caption(
+        "Fréchet distances in our classifiers' features: they are no FIDs, so only the order "
+        "compares. Where the 95 % intervals overlap it is a tie."
+    )

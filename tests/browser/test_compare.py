@@ -254,6 +254,8 @@ def test_the_samples_of_all_models_are_drawn_anew_together(compared):
     images = compared.locator("[data-testid=stImage] img")
     before = [image.get_attribute("src") for image in images.all()]
     assert len(before) == 2
+    expect(compared.get_by_text("What is published of such pairs")).to_be_visible()
+    expect(compared.get_by_text("as published").first).to_be_visible()
     compared.get_by_role("button", name="Draw again").click()
     for place, former in enumerate(before):
         expect(images.nth(place)).not_to_have_attribute("src", former, timeout=PATIENCE)

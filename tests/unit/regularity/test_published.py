@@ -1,0 +1,79 @@
+"""What is published of AEs and VAEs is said of a pair only as far as its own intervals go."""
+
+import pytest
+
+from explorer.models.library import SHIPPED
+from explorer.regularity.measure import AS_BUILT, MIXTURE, NO_PRIOR, SCALE_FAIR, Measure
+from explorer.regularity.published import (
+    AGREES,
+    DIFFERS,
+    ERROR,
+    FRECHET,
+    TIE,
+    hold_against_published,
+)
+from explorer.regularity.report import load_report
+
+
+def figure(key, column, value, share=0.05):
+    return Measure(
+        key=key, column=column, title=key, value=value, low=value * (1 - share),
+        high=value * (1 + share), null=None, unit="", better="lower", n=100, seed=0, student="",
+        researcher="", source="", group="samples", headline=False,
+    )  # fmt: skip
+
+
+def model(error, single, mixture, *, column):
+    return [
+        figure(ERROR, NO_PRIOR, error),
+        figure(FRECHET, column, single),
+        figure(FRECHET, MIXTURE, mixture),
+    ]
+
+
+def verdicts(ae, vae):
+    return [
+        claim.verdict
+        for claim in hold_against_published(
+            model(*ae, column=SCALE_FAIR), model(*vae, column=AS_BUILT)
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ae", "vae", "told"),
+    [
+        # The paper's own MNIST figures (reconstructions stand in for the error).
+        ((12.95, 58.73, 10.66), (18.26, 19.21, 17.66), [AGREES, AGREES, AGREES]),
+        ((18.26, 19.21, 17.66), (12.95, 58.73, 10.66), [DIFFERS, DIFFERS, DIFFERS]),
+        ((10.0, 20.0, 5.0), (10.2, 20.5, 5.1), [TIE, TIE, TIE]),
+        ((10.0, 30.0, 15.0), (12.0, 20.0, 9.0), [AGREES, AGREES, TIE]),
+    ],
+)
+def test_the_order_decides_where_intervals_lie_apart(ae, vae, told):
+    assert verdicts(ae, vae) == told
+
+
+def test_without_the_figures_nothing_is_said():
+    assert hold_against_published([], []) == []
+    alone = [figure(ERROR, NO_PRIOR, 1.0)]
+    assert [c.verdict for c in hold_against_published(alone, [figure(ERROR, NO_PRIOR, 2.0)])] == [
+        AGREES
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pair", "told"),
+    [
+        ("mnist-{}-16", [AGREES, AGREES, AGREES]),
+        ("fashion-mnist-{}-16", [AGREES, TIE, AGREES]),
+        ("faces-{}-16", [DIFFERS, DIFFERS, DIFFERS]),
+        ("sprites-{}-10", [AGREES, DIFFERS, TIE]),
+    ],
+)
+def test_the_gallery_is_told_as_docs_regularity_tells_it(pair, told):
+    ae, vae = (
+        load_report(SHIPPED / pair.format(kind) / "regularity.json").measures
+        for kind in ("ae", "vae")
+    )
+    assert [claim.verdict for claim in hold_against_published(ae, vae)] == told
