@@ -37,7 +37,7 @@ def show_around(listing: Listing, model: OpenedModel, encoded: EncodedPicture) -
     map_side, near_side = st.columns([5, 4], gap="medium")
     with map_side:
         show_place(model, everyone, encoded)
-    with near_side:
+    with near_side, st.container(key="encode-around"):
         show_near(listing, model, encoded)
 
 

@@ -122,6 +122,8 @@ def mixing_request(
     closed: bool = False,
     direction: NDArray[np.floating] | None = None,
     what: str = "",
+    note: str = "",
+    reach: float = 3.0,
 ) -> MixingRequest:
     """What the component is given."""
     channels, height, width = model.config.data.image_shape
@@ -140,6 +142,8 @@ def mixing_request(
         closed=closed,
         direction=[] if direction is None else direction.tolist(),
         what=what,
+        note=note,
+        reach=reach,
     )
 
 

@@ -11,7 +11,9 @@ from explorer.ui.encoding.arithmetic import show_arithmetic
 from explorer.ui.encoding.around import show_around
 from explorer.ui.encoding.batch import show_batch
 from explorer.ui.encoding.corners import show_between
+from explorer.ui.encoding.directions import show_directions
 from explorer.ui.encoding.encoded import EncodedPicture
+from explorer.ui.encoding.repair import show_repair
 from explorer.ui.words import plain
 
 KEY = "encode-section"
@@ -23,6 +25,8 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "All pictures": ("table_rows", show_batch),
     "Between pictures": ("timeline", show_between),
     "Arithmetic": ("calculate", show_arithmetic),
+    "Directions": ("explore", show_directions),
+    "Repair": ("healing", show_repair),
 }
 
 

@@ -63,7 +63,8 @@ class MixingRequest:
         corners: two to five; one for a line.
         direction: of a line, for one step of its slider, (D,).
         reach: of a line, steps to either side.
-        what: what the slider of a line is called.
+        what: where the slider of a line leads to.
+        note: what a step of it is, in a sentence.
     """
 
     base: str
@@ -79,6 +80,7 @@ class MixingRequest:
     direction: Sequence[float] = ()
     reach: float = 3.0
     what: str = ""
+    note: str = ""
 
 
 def show_mixing(request: MixingRequest, *, key: str) -> tuple[float, ...] | None:

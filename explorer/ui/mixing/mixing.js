@@ -102,7 +102,7 @@ class Mixing {
 
   tell() {
     if (!this.data || (!this.spot && !this.range)) return;
-    const { mode, corners, what, reach } = this.data;
+    const { mode, corners, what } = this.data;
     let words;
     if (mode === "line") {
       const steps = this.along;
@@ -121,7 +121,7 @@ class Mixing {
     this.find(".mixing-note").textContent = this.phaseWords || {
       plane: "Drag the dot, or use the arrow keys, with Shift finer.",
       path: "Drag the slider, or use the arrow keys.",
-      line: `One step is the distance between the two groups, or one standard deviation; ${reach} either way.`,
+      line: this.data.note,
     }[mode];
   }
 
@@ -168,7 +168,7 @@ class Mixing {
       this.range.setAttribute("aria-label", mode === "line" ? `How far towards ${what}` : "How far along the path");
       if (mode === "line") {
         Object.assign(this.range, { min: -reach, max: reach, step: 0.05 });
-        this.ends.replaceChildren(...[`− ${what}`, `+ ${what}`].map((text) => Object.assign(document.createElement("span"), { textContent: text })));
+        this.ends.replaceChildren(...[`away from ${what}`, `towards ${what}`].map((text) => Object.assign(document.createElement("span"), { textContent: text })));
       }
     }
   }
