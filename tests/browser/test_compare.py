@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -283,3 +284,20 @@ def test_one_model_that_is_picked_besides_is_driven_too(compared):
     decoded = Codec.from_folder(SHIPPED / "digits-vae-8-seed1").decode_pixels(code[None])[0]
     shown = pixels_of(compared, '.cursor-model[data-model="digits-vae-8-seed1"] canvas')
     assert np.abs(shown[..., 0].astype(int) - decoded[..., 0].astype(int)).max() <= 1
+
+
+def test_what_was_not_measured_is_measured_on_the_page(page, app_server, checkpoints):
+    folder = shutil.copytree(SHIPPED / PAIR[0], checkpoints / "unmeasured")
+    (folder / "regularity.json").unlink()
+    try:
+        page.goto(f"{app_server.url}/compare?model=unmeasured")
+        wait_for_page(page)
+        assert page.locator('.standing tr[data-row="coverage_ratio"]').count() == 0
+        page.get_by_role("button", name="Measure now").click()
+        expect(page.get_by_role("progressbar").first).to_be_visible(timeout=PATIENCE)
+        row = page.locator('.standing tr[data-row="coverage_ratio"]')
+        expect(row).to_be_visible(timeout=5 * PATIENCE)
+        expect(page.get_by_role("button", name="Measure now")).to_be_hidden()
+        assert (folder / "regularity.json").is_file()
+    finally:
+        shutil.rmtree(folder)
