@@ -160,9 +160,35 @@ def direction_of_values(codes: ArrayLike, values: ArrayLike) -> Direction:
     return Direction(vector.astype(np.float32), length / spread, SLOPE, (len(given), 0))
 
 
-def random_directions(dim: int, count: int, seed: int) -> NDArray[np.float32]:
-    """Directions drawn uniformly from the sphere, (count, D), of length 1."""
+def random_directions(
+    dim: int, count: int, seed: int, *, like: ArrayLike | None = None
+) -> NDArray[np.float32]:
+    """Directions drawn at random, of length 1.
+
+    Args:
+        dim: D.
+        count: how many.
+        seed: of the draws.
+        like: codes (N, D), N at least 2: the directions are drawn from a Gaussian of their
+            covariance, so that they lead where codes lie; None draws uniformly from the sphere.
+
+    Returns:
+        (count, D).
+
+    Raises:
+        LatentError: codes that cannot be used, or that all coincide.
+    """
     drawn = np.random.default_rng(seed).standard_normal((count, dim))
-    unit: NDArray[np.float32] = drawn.astype(np.float32)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    if like is not None:
+        codes = checked_codes(like, dim=dim)
+        centred = codes - codes.mean(axis=0)
+        _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+        if not sizes.max(initial=0.0) > 0:
+            raise LatentError(
+                f"All {len(codes)} codes coincide: no direction leads from one to another."
+            )
+        drawn = drawn[:, : len(sizes)] * sizes @ axes
+    unit: NDArray[np.float32] = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(
+        np.float32
+    )
     return unit
