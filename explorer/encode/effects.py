@@ -14,6 +14,7 @@ from explorer.latent.directions import Direction, random_directions
 from explorer.models.codec import Codec
 
 IMAGES, RANDOMS = 96, 39
+SPREAD = 500  # images that a trait's standard deviation is taken over
 FEWEST = 8
 _RESAMPLES = 1000
 _CONFIDENCE = 0.95
@@ -144,8 +145,10 @@ def measure_effect(
             f"{len(places)} codes, {steps:g} steps and {randoms} random directions measure no "
             f"effect: at least {FEWEST} codes, more than 0 steps and 1 direction are needed."
         )
-    generator = np.random.default_rng(seed)
-    tried = places[generator.permutation(len(places))[:images]]
+    # A stream of its own: codes that a caller drew by the same seed are to be no kin of the choice.
+    generator = np.random.default_rng([seed, 0xEF])
+    chosen = places[generator.permutation(len(places))[: max(images, SPREAD)]]
+    tried = chosen[:images]
     length = steps * direction.step
     vectors = np.concatenate(
         [
@@ -153,13 +156,13 @@ def measure_effect(
             random_directions(places.shape[1], randoms, seed, like=places).astype(np.float64),
         ]
     )
-    rest = _measure(codec, tried, traits)
+    all_at_rest = _measure(codec, chosen, traits)
+    rest, spread = all_at_rest[: len(tried)], all_at_rest.std(axis=0)
     up, down = np.empty((2, len(vectors), len(tried), len(traits)))
     for number, vector in enumerate(vectors):
         up[number] = _measure(codec, tried + length * vector, traits)
         down[number] = _measure(codec, tried - length * vector, traits)
         progress((number + 1) / len(vectors))
-    spread = rest.std(axis=0)
     # What no held-out picture differs in has no scale of its own: nothing is said about it.
     scale = np.where(spread > 1e-9, spread, np.inf)
     changes = (up - down) / scale
