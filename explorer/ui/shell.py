@@ -18,13 +18,7 @@ from explorer.ui.watch import STYLE as WATCH_STYLE
 from explorer.ui.watch import show_watch
 from explorer.ui.words import plain
 
-STYLE = (
-    ".stMainBlockContainer{padding:4.2rem 2rem 2rem}"
-    "@media(max-width:640px){.stMainBlockContainer{padding:4rem 1rem 2rem}"
-    # The sentence beside its button, not above it: a phone has little height.
-    ".st-key-shell-news{flex-wrap:nowrap}.st-key-shell-news p{font-size:.9rem}"
-    ".st-key-shell-news .stElementContainer:first-child{flex-shrink:1}}"
-)
+STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from the network
 FIRST_CHOICE = "mnist-vae-16"
 LONGEST_NAME = 80  # characters of a name that came with an address

@@ -22,12 +22,15 @@ def source(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
+PAGE = files("explorer.ui").joinpath("page.css").read_text(encoding="utf-8")
+
 # Text, not paths: Streamlit refuses file paths outside an installed component.
 # Not isolated: a shadow root breaks Plotly's mode bar.
 _component = st.components.v2.component(
     "latent_explorer.lab",
     html=source("lab.html"),
-    css=source("lab.css"),
+    # With the page's style: Streamlit draws its own copy later, and the map would change its size.
+    css=PAGE + source("lab.css"),
     # One module: a component takes a single text.
     js="\n".join(map(source, SCRIPTS)),
     isolate_styles=False,

@@ -911,8 +911,11 @@ class Lab {
     }
     if (phase !== "end") {
       this.awaitSpot = null;
-      if (this.plane) this.setLatents(this.codeOnPlane(spot));
-      else if (this.link.open) {
+      if (this.plane) {
+        this.setLatents(this.codeOnPlane(spot));
+        // Or the answer to an earlier step would put the marker back, and the next key start there.
+        if (!this.sliders.locked.size) this.pinPlace = spot;
+      } else if (this.link.open) {
         this.pinPlace = spot;
         this.link.pinSpot(spot, this.sliders.held());
       }
