@@ -104,7 +104,8 @@ def show_near(listing: Listing, model: OpenedModel, encoded: EncodedPicture) -> 
     )
     classes = model.config.data.classes
     if among == TRAINING:
-        images = images_at_hand(model.config.data)
+        with st.spinner("Reading the training pictures…"):
+            images = images_at_hand(model.config.data)
         if images is None:
             st.info(
                 f"The training pictures of {model.config.data.name} are not at hand. Train on them "
@@ -119,7 +120,8 @@ def show_near(listing: Listing, model: OpenedModel, encoded: EncodedPicture) -> 
     near = rows[0]
     if labels is not None and classes:
         show_votes(listing, labels[near], classes, len(near))
-    pictures, numbers, real = near_pictures(model, near, among)
+    with st.spinner("Reading the pictures…"):
+        pictures, numbers, real = near_pictures(model, near, among)
     show_strip(
         [
             StripPicture.of(
@@ -163,9 +165,7 @@ def show_votes(
     measures = report.measures if report is not None else ()
     known = next((one.value for one in measures if one.key == "knn_accuracy"), None)
     if known is not None and math.isfinite(known):
-        st.caption(
-            f"Such votes, of 10 neighbours, name the class of {known:.0%} held-out pictures."
-        )
+        st.caption(f"Votes of 10 neighbours name the right class for {known:.0%} of the held-out.")
 
 
 def near_pictures(

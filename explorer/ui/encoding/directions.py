@@ -76,7 +76,8 @@ def show_directions(listing: Listing, model: OpenedModel, encoded: EncodedPictur
             "one half of them and to try it on the other."
         )
         return
-    factors = factors_of(model)
+    with st.spinner("Looking for what is known of the pictures…"):
+        factors = factors_of(model)
     there = [LOOKS, *([LABELS] if has_classes(model) else []), *([FACTORS] if factors else [])]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(

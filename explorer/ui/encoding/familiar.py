@@ -6,6 +6,7 @@ import streamlit as st
 
 from explorer.encode.familiarity import Familiarity, Verdict, open_familiarity
 from explorer.live.model import OpenedModel
+from explorer.models.checkpoint import HELD_OUT
 from explorer.ui.encoding.encoded import EncodedPicture
 
 MOST_KEPT = 1000
@@ -19,12 +20,17 @@ def familiarity_of(model: OpenedModel) -> Familiarity | None:
     Raises:
         CheckpointError: if what was measured is damaged.
     """
-    return _opened(model, str(model.folder), model.stamp)
+    # The scores may come, or come anew, while the model stays as it is.
+    try:
+        written = (model.folder / HELD_OUT).stat().st_mtime_ns
+    except OSError:
+        return None
+    return _opened(model, str(model.folder), model.stamp, written)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _opened(
-    _model: OpenedModel, folder: str, stamp: tuple[tuple[int, int], ...]
+    _model: OpenedModel, folder: str, stamp: tuple[tuple[int, int], ...], written: int
 ) -> Familiarity | None:
     return open_familiarity(_model.folder, _model.config, _model.encodings)
 

@@ -1,5 +1,6 @@
 """Repair: the checkpoints that learned to undo damage, given this picture."""
 
+import shlex
 from collections.abc import Sequence
 
 import numpy as np
@@ -82,8 +83,8 @@ def show_commands(model: OpenedModel) -> None:
     for how, (words, flags) in COMMANDS.items():
         st.markdown(f"**{NAMES[how]}**, {words}:")
         st.code(
-            f"python train_vae.py --data {data.name}{size} --kind ae --latent-dim 32{conv} {flags}"
-            f" --epochs 20 --name {how}-repair",
+            f"python train_vae.py --data {shlex.quote(data.name)}{size} --kind ae --latent-dim 32"
+            f"{conv} {flags} --epochs 20 --name {how}-repair",
             language="bash",
             wrap_lines=True,
         )

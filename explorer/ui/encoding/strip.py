@@ -20,6 +20,7 @@ border-radius:.35rem;background:color-mix(in srgb,currentColor 7%,transparent)}
 .strip figcaption{font-size:.78rem;line-height:1.3;margin-top:.2rem;overflow-wrap:anywhere}
 .strip small{display:block;opacity:.72;font-size:.74rem}
 .strip.large{grid-template-columns:minmax(0,11rem);justify-content:center}
+@media(max-width:640px){.strip.large{grid-template-columns:minmax(0,8rem)}}
 .bars{display:grid;grid-template-columns:max-content minmax(3rem,1fr) max-content;gap:.3rem .6rem;
 align-items:center;font-size:.86rem;margin:0}
 .bars i{display:block;height:.8rem;border-radius:.25rem}

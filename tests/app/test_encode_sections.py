@@ -1,0 +1,140 @@
+"""The lower part of Encode in Streamlit's own test harness: every section, for every kind."""
+
+import io
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from explorer.models import library
+from explorer.training.flags import parse_flags, read_config
+
+SECONDS = 120
+SECTIONS = ("Around it", "All pictures", "Between pictures", "Arithmetic", "Directions", "Repair")
+
+
+def sections():
+    """The sections of a page that has these pictures already."""
+    import streamlit as st
+
+    from explorer.ui import cached, shell, state
+    from explorer.ui.encoding.encoded import encode_pictures, input_of
+    from explorer.ui.encoding.gallery import session_gallery
+    from explorer.ui.encoding.sections import show_sections
+
+    def show(listing, _listings):
+        model = cached.ready_model(listing)
+        gallery = session_gallery()
+        if not gallery.pictures:
+            gallery.bring(st.session_state["files"])
+            while gallery.take_next(input_of(model)) is not None:
+                pass
+        chosen = encode_pictures(model, gallery, [gallery.chosen])[0]
+        show_sections(listing, model, chosen)
+
+    state.count_run()
+    shell.show_around(show)
+
+
+@pytest.fixture
+def own(checkpoints, tmp_path, monkeypatch):
+    """A folder with the pair, which stands in for pretrained/."""
+    folder = shutil.copytree(checkpoints, tmp_path / "pretrained")
+    monkeypatch.setattr(library, "SHIPPED", folder)
+    monkeypatch.delenv(library.FOLDERS_VARIABLE, raising=False)
+    return folder
+
+
+def bars(count):
+    """Standing and lying bars as PNG files."""
+    files = []
+    for number in range(count):
+        pixels = np.zeros((40, 48), np.uint8)
+        if number % 2:
+            pixels[12:20] = 230
+        else:
+            pixels[:, 8 + 4 * number : 16 + 4 * number] = 230
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        files.append((f"bar {number}.png", file.getvalue()))
+    return files
+
+
+def run(section, model="bars-vae", count=3):
+    app = AppTest.from_function(sections, default_timeout=SECONDS)
+    app.session_state["model"] = model
+    app.session_state["files"] = bars(count)
+    app.session_state["encode-section"] = section
+    app.run()
+    assert not app.exception
+    return app
+
+
+def texts(elements):
+    return " ".join(element.value for element in elements).replace("\\", "")
+
+
+@pytest.mark.parametrize("model", ["bars-vae", "bars-ae"])
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_every_section_works_for_every_kind_and_for_one_picture_alone(own, section, model, count):
+    app = run(section, model, count)
+    assert not app.error
+
+
+def test_the_table_has_the_bound_of_each_picture(own):
+    table = run("All pictures").dataframe[0].value
+    assert table["Name"].tolist() == [name for name, _ in bars(3)]
+    assert np.isfinite(table["−ELBO, nats"]).all()
+    assert set(table["Nearest class"]) <= {"standing", "lying"}
+    assert "KL, nats" not in run("All pictures", "bars-ae").dataframe[0].value
+
+
+def test_pictures_that_are_not_at_hand_are_told_of(own):
+    app = run("Around it")
+    assert "reconstructions" in texts(app.caption)
+    app.segmented_control(key="encode-near").set_value("training").run()
+    assert "are not at hand" in texts(app.info)
+
+
+def test_a_single_picture_is_mixed_with_a_class(own):
+    app = run("Between pictures", count=1)
+    assert len(app.multiselect(key="encode-between-corners").value) == 2
+
+
+def test_corners_of_pictures_that_are_gone_are_let_go(own):
+    app = run("Between pictures")
+    chosen = app.multiselect(key="encode-between-corners").value
+    gallery = app.session_state["explorer.gallery"]
+    gallery.remove([gallery.pictures[1].id])
+    app.run()
+    assert not app.exception
+    left = app.multiselect(key="encode-between-corners").value
+    assert left == [chosen[0], chosen[2]]
+
+
+def test_too_few_held_out_codes_for_a_direction_are_told_of(own):
+    assert "too few to learn a direction" in texts(run("Directions").info)
+
+
+def test_without_a_repairer_the_page_says_how_to_train_one(own):
+    app = run("Repair")
+    assert "No checkpoint has learned to repair" in texts(app.info)
+    commands = [block.value for block in app.code]
+    assert [command.split("--corrupt ")[1].split()[0] for command in commands] == [
+        "noise",
+        "mask",
+        "downsample",
+    ]
+
+
+def test_the_commands_are_ones_that_the_trainer_takes(own):
+    for block in run("Repair").code:
+        words = shlex.split(block.value)
+        assert words[:2] == ["python", "train_vae.py"]
+        config = read_config(parse_flags(words[2:]))
+        assert config.data == "bars"
+        assert config.kind == "ae"
