@@ -84,6 +84,7 @@ bench: .venv/installed-bench
 	$(bin)/python -m benchmarks.clients
 	$(bin)/python -m benchmarks.browsers
 	$(bin)/python -m benchmarks.compare
+	$(bin)/python -m benchmarks.drawing
 	$(bin)/python -m benchmarks.regularity
 	$(bin)/python -m benchmarks.photos
 	$(bin)/python -m benchmarks.training

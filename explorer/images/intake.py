@@ -268,6 +268,8 @@ def _crop(
 
 def _fill_transparency(picture: Image.Image, course: Course) -> Image.Image:
     """Lay the picture over the data's ground, or over its opposite where it would vanish."""
+    if picture.getchannel("A").getextrema() == (255, 255):
+        return picture.convert("L" if picture.mode == "LA" else "RGB")  # nothing shines through
     chosen, background = course.preparation.ground, course.target.background
     level = round(255 * background)
     if chosen != AUTO:

@@ -250,7 +250,7 @@ class Draw {
 
   pixels() {
     const { width, height } = this.raster, channels = this.data.shape[2];
-    const context = this.raster.getContext("2d", { willReadFrequently: true });
+    const context = this.raster.getContext("2d", { willReadFrequently: true, alpha: false });
     this.paintStrokes(context, 1);
     const { data } = context.getImageData(0, 0, width, height);
     const pixels = new Uint8Array(width * height * channels);
@@ -317,8 +317,8 @@ class Draw {
       row.title = `${count} of the ${labels.length} nearest codes are ${name(label)}`;
       return row;
     }));
-    const cost = `${nll.toFixed(1)} nats at the mean code${Number.isFinite(kl) ? `, ${kl.toFixed(1)} nats of KL` : ""}`;
-    this.find(".draw-cost").textContent = usual === null ? cost : `${cost} (held-out images: ${usual.toFixed(1)} on average)`;
+    const cost = `${nll.toFixed(1)} nats at the mean code${Number.isFinite(kl) ? ` + ${kl.toFixed(1)} of KL` : ""}`;
+    this.find(".draw-cost").textContent = usual === null ? cost : `${cost}; held-out images ${usual.toFixed(1)} at theirs`;
     this.say("");
     this.code = mean;
     this.answers += 1;

@@ -23,6 +23,7 @@ TYPES = [
     *("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"),
     *("avif", "pgm", "ppm", "pbm", "pnm", "zip"),
 ]
+MOST_ROWS = 4  # of refused files; more of them scroll
 TOLD_AFTER = 3  # pictures; fewer are there at once
 
 _CAME, _CANVAS = "explorer.came", "explorer.canvas"
@@ -222,5 +223,5 @@ def show_refused(gallery: Gallery) -> None:
             "Why": [plain(one.reason) for one in gallery.refused],
         },
         border="horizontal",
-        height=min(260, 48 * count + 48),
+        height=300 if count > MOST_ROWS else "content",
     )

@@ -87,7 +87,7 @@ class Likelihood {
     const y = (value) => base - ((value - low) / (high - low)) * (base - top);
     const chart = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "post-grown", "aria-label": `Estimates of log p(x) for K = 1 to ${found.at(-1).samples}, above the ELBO of ${nats(elbo)}` });
     chart.append(draw("line", { x1: left, x2: width - right, y1: y(elbo), y2: y(elbo), class: "post-elbo" }));
-    chart.append(draw("text", { x: width - right, y: y(elbo) + (y(elbo) > base - 12 ? 11 : -4), "text-anchor": "end", class: "post-chart-text" }, `ELBO ${nats(elbo)}`));
+    chart.append(draw("text", { x: width - right, y: y(elbo) - 4, "text-anchor": "end", class: "post-chart-text" }, `ELBO ${nats(elbo)}`));
     for (const one of found) {
       const error = one.standard_error ?? 0;
       chart.append(draw("line", { x1: x(one.samples), x2: x(one.samples), y1: y(one.log_likelihood - error), y2: y(one.log_likelihood + error), class: "post-error" }));

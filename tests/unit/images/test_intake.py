@@ -210,6 +210,16 @@ def test_the_transparent_value_of_a_16_bit_picture_is_clear():
     assert prepared.image.min() == 1
 
 
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize("target", [DIGITS, FACES])
+def test_an_alpha_channel_through_which_nothing_shines_changes_nothing(encode, mode, target):
+    plain = prepare_upload(encode(drawing().convert(mode.removesuffix("A"))), "a", target)
+    prepared = prepare_upload(encode(drawing().convert(mode)), "a", target)
+    assert titles(prepared) == titles(plain)
+    assert "ground" not in {one.choice for one in prepared.decisions}
+    np.testing.assert_array_equal(prepared.image, plain.image)
+
+
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
 def test_the_transparent_colour_of_a_picture_is_clear(encode, mode):
     image = drawing().point(lambda level: 40 if level else 0).convert("RGB")
