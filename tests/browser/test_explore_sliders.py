@@ -85,7 +85,7 @@ def test_what_lies_beyond_the_usual_range_is_marked(page, app_server):
     for share, beyond in ((0.7, False), (0.95, True), (0.04, True), (0.5, False)):
         drag(page, axis, 0.5, share)
         expect(row).to_have_attribute("data-beyond", str(beyond).lower())
-        title = row.locator(".lab-number").get_attribute("title")
+        title = row.locator(".lab-number").get_attribute("title") or ""
         assert ("Beyond" in title) == beyond
     colours = {
         beyond: row.locator(".lab-number").evaluate("(number) => getComputedStyle(number).color")

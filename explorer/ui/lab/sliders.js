@@ -117,7 +117,11 @@ class Sliders {
         move(value);
       });
     }
-    const release = () => { if (this.pressed.delete(index)) this.hooks.onRelease(); };
+    const release = () => {
+      if (!this.pressed.delete(index)) return;
+      this.showValue(index);
+      this.hooks.onRelease();
+    };
     input.addEventListener("pointerup", release);
     input.addEventListener("pointercancel", release);
     // The browser's own last word, which some of them say instead of pointerup.
@@ -224,7 +228,8 @@ class Sliders {
     if (row.dataset.beyond !== String(beyond)) row.dataset.beyond = beyond;
     const title = beyond ? "Beyond the range that holds 99 % of the codes." : "";
     if (number.title !== title) number.title = title;
-    input.setAttribute("aria-valuetext", text);
+    // Nothing reads values aloud at the pace of a drag; its end says the last one.
+    if (!this.pressed.has(index)) input.setAttribute("aria-valuetext", text);
   }
 
   refreshNumbers() {
