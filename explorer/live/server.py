@@ -1,4 +1,4 @@
-"""What the server does at its start: warm the heavy imports, and answer without delay."""
+"""What the server does at its start: warm heavy imports, answer at once, keep uploads in memory."""
 
 import asyncio
 import gc
@@ -9,13 +9,16 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from starlette.formparsers import MultiPartParser
 from threadpoolctl import threadpool_limits
 
+from explorer.images.batch import MAX_ARCHIVE_BYTES
 from explorer.live.route import warm_plotly
 
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 WARM_AFTER = 1.0  # seconds
 OPEN_AFTER = 0.2  # seconds: by then the server answers
+UPLOAD_IN_MEMORY = MAX_ARCHIVE_BYTES + 2**20  # bytes: the largest upload with what frames it
 SWITCH_INTERVAL = 5e-4  # seconds; the default of 5 ms lets a busy page hold the decoder up
 
 
@@ -59,6 +62,11 @@ def _answer_at_once(listening: list[socket.socket]) -> None:
             found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+def keep_uploads_in_memory() -> None:
+    """Have no upload written to disk, where Starlette would put what is larger than 1 MB."""
+    MultiPartParser.spool_max_size = UPLOAD_IN_MEMORY
+
+
 def live_lifespan(
     *, base_path: str, open_browser: bool
 ) -> Callable[[object], AbstractAsyncContextManager[None]]:
@@ -76,6 +84,7 @@ def live_lifespan(
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL)
+        keep_uploads_in_memory()
         listening = _listening_sockets()
         _answer_at_once(listening)
         loop = asyncio.get_running_loop()

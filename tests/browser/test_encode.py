@@ -16,6 +16,7 @@ from explorer.latent.neighbours import nearest
 from explorer.models.checkpoint import load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.models.library import SHIPPED
+from tests.browser.chromium import launch_options
 from tests.browser.lab import (
     PATIENCE,
     assert_decoded,
@@ -249,6 +250,32 @@ def test_an_archive_with_bad_files_gives_the_good_ones_and_tells_of_the_others(p
         expect(table).to_contain_text(name)
     page.get_by_role("button", name="Close", exact=True).click()
     expect(page.get_by_text("could not be used")).to_have_count(0, timeout=PATIENCE)
+
+
+def test_an_archive_may_be_larger_than_a_picture(page, app_server):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("seven.png", png(digit(SEVEN)))
+        archive.writestr("huge.bin", np.random.default_rng(0).bytes(22 * 2**20))
+    open_encode(page, app_server)
+    upload(page, ("large.zip", file.getvalue()))
+    wait_for_picture(page, "1 · large.zip › seven.png")
+    expect(page.get_by_test_id("stTable").first).to_contain_text("the limit is 20 MiB")
+
+
+def test_a_photograph_is_taken_by_the_camera(chromium, app_server):
+    options = launch_options()
+    options["args"] += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    browser = chromium.browser_type.launch(**options)
+    try:
+        page = browser.new_context(permissions=["camera"]).new_page()
+        open_encode(page, app_server)
+        way(page, "Camera")
+        page.get_by_test_id("stCameraInputButton").click(timeout=PATIENCE)
+        wait_for_picture(page, "1 · Photograph.jpg")
+        expect(page.locator(".tray")).to_have_attribute("data-count", "1")
+    finally:
+        browser.close()
 
 
 def test_removed_pictures_come_back_and_another_is_looked_at_by_the_keyboard(page, app_server):

@@ -14,7 +14,7 @@ from explorer.live.model import OpenedModel
 from explorer.models.bound import Bounds, measure_bounds
 from explorer.ui.encoding.gallery import Gallery, SessionPicture
 
-MOST_KEPT = 1000
+MOST_KEPT = 500
 CHUNK = 32  # pictures measured at once
 
 _KEY = "explorer.encoded"

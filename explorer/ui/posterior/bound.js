@@ -2,7 +2,7 @@
    held-out images' histogram. */
 
 const SVG = "http://www.w3.org/2000/svg";
-const CHART = { width: 300, height: 128, left: 4, right: 4, bar: 20, top: 16, base: 100 };
+const CHART = { width: 300, height: 120, left: 4, right: 4, bar: 18, top: 15, base: 94 };
 
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -38,12 +38,13 @@ function buildTerm(key, symbol, value, note, label) {
     make("small", { textContent: note }));
   button.dataset.light = key;
   button.setAttribute("aria-label", label);
+  button.title = label;
   button.setAttribute("aria-pressed", false);
   return button;
 }
 
 function buildEquation({ terms, kind }) {
-  const { nll, kl, held_out: held } = terms;
+  const { nll, nll_error: error, kl, held_out: held } = terms;
   const rank = (share) => (share === null || share === undefined ? "" : `${ordinal(share)} percentile`);
   const sign = (text) => make("span", { className: "post-sign", textContent: text });
   if (kl === null) {
@@ -57,7 +58,7 @@ function buildEquation({ terms, kind }) {
       amount(total),
       make("small", { textContent: rank(held?.share) })),
     sign("="),
-    buildTerm("nll", "E<sub><i>q</i></sub>[−log p(<i>x</i>|<i>z</i>)]", nll, rank(held?.nll_share), `Reconstruction term: ${nats(nll)} nats. Lights the pixels that cost them.`),
+    buildTerm("nll", "E<sub><i>q</i></sub>[−log p(<i>x</i>|<i>z</i>)]", nll, rank(held?.nll_share), `Reconstruction term: ${nats(nll)} nats, the mean over 32 draws of the posterior, ± ${error.toFixed(2)}. Lights the pixels that cost them.`),
     sign("+"),
     buildTerm("kl", "KL(<i>q</i>(<i>z</i>|<i>x</i>) ‖ p(<i>z</i>))", kl, rank(held?.kl_share), `KL term: ${nats(kl)} nats. Lights the axes that cost them.`),
   ];

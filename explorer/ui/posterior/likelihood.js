@@ -1,6 +1,6 @@
 /* The importance-weighted estimate of log p(x), growing with K while one watches. */
 
-const GROWN = { width: 250, height: 84, left: 8, right: 8, top: 10, base: 62 };
+const GROWN = { width: 250, height: 74, left: 8, right: 8, top: 8, base: 54 };
 
 class Likelihood {
   constructor(root, link) {

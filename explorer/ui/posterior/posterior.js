@@ -181,7 +181,8 @@ class Posterior {
     const under = dimmedPixels(this.input, shape[2]);
     const axis = key.startsWith("axis-") ? Number(key.slice(5)) : null;
     const change = axis === null ? null : pictures.changes.find(([one]) => one === axis)?.[1];
-    let words = "Hover or focus a term or an axis: what it comes from lights up.", caption = "what the model gets";
+    const weighted = terms.kl !== null && terms.beta !== 1 ? ` Trained with the KL weighted by β = ${terms.beta}; the bound counts it once.` : "";
+    let words = `Hover or focus a term or an axis: what it comes from lights up.${weighted}`, caption = "what the model gets";
     if (key === "nll") {
       const amounts = fromBase64(pictures.cost.bytes);
       paintAmounts(canvas, shape, (at) => amounts[at] / 255, under);
