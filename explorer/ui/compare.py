@@ -10,17 +10,17 @@ from explorer.models.library import Listing, differences, find_pair
 from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
 from explorer.regularity.verdict import standings, write_verdict
 from explorer.ui import cached
-from explorer.ui.axes import show_axes
-from explorer.ui.between import show_interpolation
-from explorer.ui.comparison import COLUMN_WORDS, Comparison, other_seeds
+from explorer.ui.comparing.axes import show_axes
+from explorer.ui.comparing.between import show_interpolation
+from explorer.ui.comparing.comparison import COLUMN_WORDS, Comparison, other_seeds
+from explorer.ui.comparing.evidence import ROW, is_openable, opened_row, show_evidence
+from explorer.ui.comparing.export import show_export
+from explorer.ui.comparing.measures import read_reports, read_seeds, show_definitions
+from explorer.ui.comparing.measuring import offer_measuring
+from explorer.ui.comparing.planes import show_planes
+from explorer.ui.comparing.samples import show_samples
+from explorer.ui.comparing.standing import model_colours, show_verdict, table_html
 from explorer.ui.cursor import CursorModel, CursorRequest, show_cursor
-from explorer.ui.evidence import ROW, is_openable, opened_row, show_evidence
-from explorer.ui.export import show_export
-from explorer.ui.measures import read_reports, read_seeds, show_definitions
-from explorer.ui.measuring import offer_measuring
-from explorer.ui.planes import show_planes
-from explorer.ui.samples import show_samples
-from explorer.ui.standing import model_colours, show_verdict, table_html
 from explorer.ui.table import show_rows
 from explorer.ui.words import plain
 

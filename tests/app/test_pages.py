@@ -19,7 +19,7 @@ from explorer.models import library
 from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.storage import write_folder
-from explorer.ui.measuring import measuring_desk
+from explorer.ui.comparing.measuring import measuring_desk
 from tests.conftest import train_checkpoint
 
 APP = Path(__file__).parents[2] / "explorer" / "app.py"

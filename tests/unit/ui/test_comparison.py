@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from explorer.live.evidence import Exhibit
-from explorer.ui.comparison import GROUP_GAP, exhibit_sheet
+from explorer.ui.comparing.comparison import GROUP_GAP, exhibit_sheet
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -10,8 +10,8 @@ from explorer.models.library import list_checkpoints
 from explorer.regularity.measure import AS_BUILT
 from explorer.regularity.report import load_report
 from explorer.regularity.verdict import standings
-from explorer.ui.comparison import Comparison
-from explorer.ui.figures_file import write_csv, write_json
+from explorer.ui.comparing.comparison import Comparison
+from explorer.ui.comparing.figures_file import write_csv, write_json
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from explorer.models.library import SHIPPED, list_checkpoints
 from explorer.regularity.measure import HEADLINE, LOWER, NO_PRIOR, Measure
 from explorer.regularity.verdict import judge
-from explorer.ui.comparison import other_seeds
-from explorer.ui.standing import figure, table_html
+from explorer.ui.comparing.comparison import other_seeds
+from explorer.ui.comparing.standing import figure, table_html
 
 ERROR = Measure(
     key="reconstruction_nll",

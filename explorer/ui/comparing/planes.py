@@ -13,7 +13,7 @@ from explorer.live.model import OpenedModel
 from explorer.live.route import PREFIX, plotly_path
 from explorer.live.spaces import PRINCIPAL, Space, look_at_space, manifold_sheet, measure_stretch
 from explorer.ui import cached
-from explorer.ui.comparison import Comparison, key_of, show_sheet
+from explorer.ui.comparing.comparison import Comparison, key_of, show_sheet
 from explorer.ui.plane import PlaneRequest, show_plane
 from explorer.ui.words import plain
 

@@ -10,7 +10,7 @@ from explorer.models.library import Listing
 from explorer.regularity.measure import GROUPS, MIXTURE, NO_PRIOR, Measure
 from explorer.regularity.report import FEWEST_IMAGES, RegularityReport
 from explorer.ui import cached
-from explorer.ui.comparison import Comparison
+from explorer.ui.comparing.comparison import Comparison
 from explorer.ui.words import plain
 
 GROUP_TITLES = {

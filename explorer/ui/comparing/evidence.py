@@ -9,7 +9,7 @@ from explorer.live.hub import Stamp
 from explorer.live.model import OpenedModel
 from explorer.regularity.measure import NO_PRIOR
 from explorer.regularity.verdict import Standing
-from explorer.ui.comparison import Comparison, exhibit_sheet, key_of, show_picture
+from explorer.ui.comparing.comparison import Comparison, exhibit_sheet, key_of, show_picture
 from explorer.ui.words import plain
 
 ROW = "compare-row"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from explorer.plots.page import Part, write_page
-from explorer.ui.between import ENDS
-from explorer.ui.comparison import Comparison, key_of
-from explorer.ui.figures_file import write_csv, write_json
-from explorer.ui.page_parts import SECTIONS
-from explorer.ui.samples import SEED
+from explorer.ui.comparing.between import ENDS
+from explorer.ui.comparing.comparison import Comparison, key_of
+from explorer.ui.comparing.figures_file import write_csv, write_json
+from explorer.ui.comparing.page_parts import SECTIONS
+from explorer.ui.comparing.samples import SEED
 from explorer.ui.table import STYLE
 
 PAGE = "compare-page"

@@ -8,7 +8,7 @@ from explorer.latent.axes import kl_per_axis
 from explorer.live.evidence import axis_distance, codes_of
 from explorer.live.model import OpenedModel
 from explorer.regularity.prior import fit_gaussian
-from explorer.ui.comparison import Comparison
+from explorer.ui.comparing.comparison import Comparison
 from explorer.ui.words import plain
 
 ROW = 4  # marginals side by side

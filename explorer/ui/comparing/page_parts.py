@@ -19,13 +19,19 @@ from explorer.plots.page import Chart, Heading, Html, Part, Sheet, Side, Words
 from explorer.regularity.measure import NO_PRIOR
 from explorer.regularity.prior import fit_gaussian
 from explorer.regularity.verdict import write_verdict
-from explorer.ui.between import ENDS, pick_ends, rows_of, shared_images
-from explorer.ui.comparison import COLUMN_WORDS, Comparison, exhibit_sheet, key_of, sheet_scale
-from explorer.ui.evidence import cached_exhibit, examples_of
-from explorer.ui.figures_file import figures_of
-from explorer.ui.planes import cached_space, cached_stretch
-from explorer.ui.samples import GRID_COLUMNS, GRID_ROWS, SEED
-from explorer.ui.standing import figure, table_html
+from explorer.ui.comparing.between import ENDS, pick_ends, rows_of, shared_images
+from explorer.ui.comparing.comparison import (
+    COLUMN_WORDS,
+    Comparison,
+    exhibit_sheet,
+    key_of,
+    sheet_scale,
+)
+from explorer.ui.comparing.evidence import cached_exhibit, examples_of
+from explorer.ui.comparing.figures_file import figures_of
+from explorer.ui.comparing.planes import cached_space, cached_stretch
+from explorer.ui.comparing.samples import GRID_COLUMNS, GRID_ROWS, SEED
+from explorer.ui.comparing.standing import figure, table_html
 
 MOST_AXES = 12
 STEPS = 11

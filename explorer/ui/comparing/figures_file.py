@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from explorer.models.library import differences
 from explorer.regularity.measure import Measure
 from explorer.regularity.verdict import write_verdict
-from explorer.ui.comparison import Comparison
+from explorer.ui.comparing.comparison import Comparison
 
 FORMAT = 1
 

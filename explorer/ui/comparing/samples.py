@@ -4,7 +4,7 @@ import streamlit as st
 
 from explorer.live.evidence import draw_codes
 from explorer.regularity.published import AGREES, DIFFERS, hold_against_published
-from explorer.ui.comparison import COLUMN_WORDS, Comparison, show_sheet
+from explorer.ui.comparing.comparison import COLUMN_WORDS, Comparison, show_sheet
 from explorer.ui.words import plain
 
 GRID_COLUMNS, GRID_ROWS = 8, 4

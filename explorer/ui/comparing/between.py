@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from explorer.live.model import OpenedModel
 from explorer.live.spaces import PATHS, Space, Way, find_way
 from explorer.models.pictures import held_out_pictures
-from explorer.ui.comparison import Comparison, key_of, show_sheet
+from explorer.ui.comparing.comparison import Comparison, key_of, show_sheet
+from explorer.ui.comparing.planes import cached_space, pick_plane, plane_request
 from explorer.ui.plane import MovedEnd, show_plane
-from explorer.ui.planes import cached_space, pick_plane, plane_request
 from explorer.ui.words import plain
 
 STEPS = 11

@@ -1,0 +1,1 @@
+"""The parts of Compare: the verdict and its table, the sections below it, the files to keep."""
