@@ -107,9 +107,10 @@ def combined_p_values(
 ) -> NDArray[np.float64]:
     """How odd images are by all scores together.
 
-    Oddness is the product of the scores' shares (Fisher's statistic), ranked among the held-out
-    images: they are not independent, so no table's distribution holds. The image is counted into
-    the shares of the others too, which makes the rank exact.
+    Oddness is the generalised mean of the scores' shares with the exponent -1/2: one score far out
+    is enough, as with their minimum, and several a little out add up, as in their product. It is
+    ranked among the held-out images: the scores are not independent, so no table's distribution
+    holds. The image is counted into the shares of the others too, which makes the rank exact.
 
     Args:
         scores: of each image, (Q,) each.
@@ -121,7 +122,8 @@ def combined_p_values(
         the held-out ones were.
 
     Source: Vovk, Gammerman & Shafer 2005, "Algorithmic learning in a random world", section 2.2
-    (full conformal prediction); Bates et al. 2023, arXiv:2104.08279, for outliers.
+    (full conformal prediction); Bates et al. 2023, arXiv:2104.08279, for outliers; Vovk & Wang
+    2020, arXiv:1212.4966, for means of such shares.
     """
     above, below = {}, {}
     for key, values in held_out.items():
@@ -139,12 +141,12 @@ def combined_p_values(
             if key == COMPLEXITY:
                 low = below[key] + (value <= values)
                 low_mine = 1 + int(np.count_nonzero(values <= value))
-                out = np.minimum((n + 1) / 2, np.minimum(out, low))
-                out_mine = min((n + 1) / 2, out_mine, low_mine)
-            theirs += np.log(out)
-            mine += float(np.log(out_mine))
+                out = np.minimum(n + 1, 2 * np.minimum(out, low))
+                out_mine = min(n + 1, 2 * out_mine, 2 * low_mine)
+            theirs += out**-0.5
+            mine += float(out_mine**-0.5)
         # Equal ranks give equal sums but for rounding.
-        found[row] = (1 + np.count_nonzero(theirs <= mine + 1e-9)) / (n + 1)
+        found[row] = (1 + np.count_nonzero(theirs >= mine - 1e-9)) / (n + 1)
     return found
 
 

@@ -114,8 +114,20 @@ def test_the_rank_counts_the_image_into_the_others_shares():
             if key == "complexity":
                 low = (values[None] <= values[:, None]).mean(axis=1)
                 up = np.minimum(1, 2 * np.minimum(up, low))
-            oddness += np.log(up)
-        assert found[row] == pytest.approx((oddness <= oddness[-1] + 1e-9).mean())
+            oddness += up**-0.5
+        assert found[row] == pytest.approx((oddness >= oddness[-1] - 1e-9).mean())
+
+
+def test_one_score_far_out_is_enough_and_several_a_little_out_add_up():
+    generator = np.random.default_rng(3)
+    held = {key: generator.normal(size=1000) for key in SCORES}
+    new = {key: np.zeros(3) for key in SCORES}
+    new["bound"][:2] = 9.0, 2.0  # of 1,000 none, and some 23, are as far out
+    for key in ("bound", "distance", "cycle"):
+        new[key][2] = 2.0
+    far, a_little, together = combined_p_values(new, held, 1000)
+    assert far <= 0.01
+    assert a_little > 0.05 > together
 
 
 def test_shares_count_the_image_itself():
