@@ -1,7 +1,8 @@
-"""The lower part of Encode as a user drives it: around, batch, between, arithmetic."""
+"""The lower part of Encode as a user drives it, section by section."""
 
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
@@ -27,6 +28,9 @@ from tests.browser.lab import (
 
 MODEL = "digits-vae-8"  # its images come with scikit-learn
 FOLDER = SHIPPED / MODEL
+SECTIONS = (
+    "Around it", "All pictures", "Between pictures", "Arithmetic", "Directions", "Repair",
+)  # fmt: skip
 
 # The mixture is decoded, and its picture is the answer to the last code asked for.
 MIXED = """() => {
@@ -52,6 +56,16 @@ def held_out_files(count):
         Image.fromarray(pixels).resize((96, 96), Image.Resampling.NEAREST).save(file, "PNG")
         files.append((f"digit {number}.png", file.getvalue()))
     return files
+
+
+def decoded_file(name="mnist-vae-16", row=0):
+    """A handwritten digit as a model decodes a held-out code: MNIST itself is not at hand."""
+    folder = SHIPPED / name
+    code = load_encodings(folder, load_config(folder)).mean[row]
+    pixels = Codec.from_folder(folder).decode_pixels(code[None])[0, ..., 0]
+    file = io.BytesIO()
+    Image.fromarray(pixels).resize((112, 112), Image.Resampling.NEAREST).save(file, "PNG")
+    return ("digit.png", file.getvalue())
 
 
 def codes_of(files, name=MODEL):
@@ -99,7 +113,7 @@ def download(page, button, tmp_path):
         page.get_by_role("button", name=button, exact=True).click()
     file = tmp_path / found.value.suggested_filename
     found.value.save_as(file)
-    return file
+    return file.read_bytes()
 
 
 def pick_option(page, key, title):
@@ -167,18 +181,18 @@ def test_codes_are_taken_away_as_csv_npz_and_png(encoded, files, tmp_path):
     codes, images = codes_of(files)
     open_section(encoded, "All pictures")
     expect(encoded.locator("[data-testid=stDataFrame] canvas").first).to_be_visible()
-    table = download(encoded, "Codes as CSV", tmp_path).read_text(encoding="utf-8")
+    table = download(encoded, "Codes as CSV", tmp_path).decode()
     rows = list(csv.DictReader(io.StringIO(table)))
     assert [row["name"] for row in rows] == [name for name, _ in files]
     written = [[float(row[f"mean_{axis}"]) for axis in range(8)] for row in rows]
     np.testing.assert_allclose(written, codes, atol=1e-5)
-    with np.load(download(encoded, "Codes as NPZ", tmp_path)) as stored:
+    with np.load(io.BytesIO(download(encoded, "Codes as NPZ", tmp_path))) as stored:
         np.testing.assert_allclose(stored["mean"], codes, atol=1e-5)
         assert stored["negative_elbo"].shape == (3,)
         np.testing.assert_allclose(
             stored["negative_elbo"], stored["reconstruction_nll"] + stored["kl"], rtol=1e-5
         )
-    sheet = np.asarray(Image.open(download(encoded, "Pictures as PNG", tmp_path)))
+    sheet = np.asarray(Image.open(io.BytesIO(download(encoded, "Pictures as PNG", tmp_path))))
     scale = (sheet.shape[1] - 2 * 4) // (3 * 8)
     assert sheet.shape == (2 * 8 * scale + 4, 3 * 8 * scale + 2 * 4)
     first = sheet[: 8 * scale : scale, : 8 * scale : scale] / 255
@@ -289,13 +303,13 @@ def test_a_mixture_goes_to_the_sliders(encoded):
 def test_the_path_is_taken_away_as_gif_and_png(encoded, tmp_path):
     open_section(encoded, "Between pictures")
     wait_for_mixture(encoded)
-    animation = Image.open(download(encoded, "Path as GIF", tmp_path))
+    animation = Image.open(io.BytesIO(download(encoded, "Path as GIF", tmp_path)))
     assert animation.n_frames > 40  # 49 codes there and back, but for frames that look alike
     assert animation.info["loop"] == 0
-    sheet = Image.open(download(encoded, "Path as PNG", tmp_path))
+    sheet = Image.open(io.BytesIO(download(encoded, "Path as PNG", tmp_path)))
     assert sheet.width > 4 * sheet.height  # two legs of nine
     encoded.locator(".st-key-encode-between-mode").get_by_text("Plane").click()
-    plane = Image.open(download(encoded, "Plane as PNG", tmp_path))
+    plane = Image.open(io.BytesIO(download(encoded, "Plane as PNG", tmp_path)))
     assert plane.width == plane.height
 
 
@@ -326,11 +340,136 @@ def test_the_choices_are_kept_while_another_section_is_looked_at(encoded):
     expect(box).to_have_value("3 · digit 2.png")
 
 
+# -- directions --
+
+
+def assert_line(page, code, what):
+    """The slider of a direction begins at the picture, and each end leads away from it."""
+    np.testing.assert_allclose(mixture(page), code, atol=1e-4)
+    slider = page.locator(".mixing-range")
+    expect(slider).to_have_attribute("aria-label", f"How far towards {what}")
+    slider.press("End")
+    far = mixture(page) - code
+    assert_mixture_is_decoded(page)
+    slider.press("Home")
+    np.testing.assert_allclose(mixture(page) - code, -far, atol=1e-3)
+    page.get_by_role("button", name="Back to the picture").click()
+    np.testing.assert_allclose(mixture(page), code, atol=1e-4)
+    return far
+
+
+def test_a_direction_is_measured_and_then_applied_to_the_picture_live(encoded, files):
+    codes, _ = codes_of(files)
+    encodings = load_encodings(FOLDER, load_config(FOLDER))
+    open_section(encoded, "Directions")
+    encoded.locator(".st-key-encode-direction-effects .main-svg").first.wait_for(timeout=PATIENCE)
+    encoded.locator(f".st-key-encode-direction-source-{MODEL}").get_by_text("Classes").click()
+    pick_option(encoded, f"encode-direction-to-{MODEL}", "7")
+    pick_option(encoded, f"encode-direction-from-{MODEL}", "1")
+    note = encoded.locator(".mixing-note")
+    expect(note).to_contain_text("from the mean of class 1 to that of class 7", timeout=PATIENCE)
+    # Which of the two is the model's affair.
+    said = encoded.get_by_text(re.compile("^It (moves|does not move) class 7"))
+    expect(said).to_be_visible()
+    wait_for_page(encoded)
+    effects = encoded.locator(".st-key-encode-direction-effects")
+    expect(effects.get_by_text("class 7", exact=True)).to_be_visible()
+    far = assert_line(encoded, codes[0], "class 7")
+    rows = encodings.labels == 7, encodings.labels == 1
+    whole = encodings.mean[rows[0]].mean(axis=0) - encodings.mean[rows[1]].mean(axis=0)
+    # Learned from one half of the held-out codes; all of them say nearly the same.
+    assert far @ whole / np.linalg.norm(far) / np.linalg.norm(whole) > 0.9
+
+
+def test_a_direction_between_two_groups_of_own_pictures(encoded, files):
+    codes, _ = codes_of(files)
+    open_section(encoded, "Directions")
+    encoded.locator(f".st-key-encode-direction-source-{MODEL}").get_by_text("Two groups").click()
+    expect(encoded.get_by_text("random directions").first).to_be_visible(timeout=PATIENCE)
+    wait_for_page(encoded)
+    far = assert_line(encoded, codes[0], "the second group")
+    np.testing.assert_allclose(far, 2 * (codes[0] - codes[1]), atol=1e-3)
+
+
+# -- repair --
+
+
+def strip_texts(page):
+    return page.locator(".strip.large figcaption").all_inner_texts()
+
+
+def decibels(text):
+    return float(text.split("PSNR ")[1].split(" dB")[0])
+
+
+def test_what_is_painted_over_is_filled_in(page, app_server):
+    open_encode(page, app_server.url, [decoded_file()], model="mnist-vae-16")
+    open_section(page, "Repair")
+    pick_option(page, "encode-repair-which", "Inpainting · mnist-inpaint-32")
+    mask = page.locator(".mask")
+    expect(mask).to_have_attribute("data-hidden", str(14 * 14))
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(mask).to_have_attribute("data-hidden", "0")
+    expect(page.locator(".strip.large figure")).to_have_count(2, timeout=PATIENCE)
+    canvas = page.locator(".mask-canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5, steps=8)
+    page.mouse.up()
+    expect(page.locator(".strip.large figure")).to_have_count(4, timeout=PATIENCE)
+    wait_for_page(page)
+    painted = int(mask.get_attribute("data-hidden"))
+    assert 40 < painted < 80  # a stroke of 4 by 12 pixels, with round ends
+    _, damaged, repaired, _ = strip_texts(page)
+    assert decibels(repaired) > decibels(damaged)
+    canvas.press("ArrowDown")
+    for _ in range(3):
+        canvas.press("ArrowDown")
+    canvas.press("Space")
+    page.wait_for_function(
+        "(before) => Number(document.querySelector('.mask').dataset.hidden) > before",
+        arg=painted,
+        timeout=PATIENCE,
+    )
+    shown = page.locator(".strip.large figcaption").nth(1)
+    expect(shown).not_to_contain_text(damaged.splitlines()[1], timeout=PATIENCE)
+    # It is kept while another section is looked at.
+    now = mask.get_attribute("data-hidden")
+    open_section(page, "Around it")
+    open_section(page, "Repair")
+    expect(mask).to_have_attribute("data-hidden", now)
+
+
+@pytest.mark.parametrize(
+    "which", ["Denoising · mnist-denoise-32", "Super-resolution · mnist-superres-32"]
+)
+def test_noise_and_coarse_pixels_are_undone(page, app_server, which):
+    open_encode(page, app_server.url, [decoded_file()], model="mnist-vae-16")
+    open_section(page, "Repair")
+    pick_option(page, "encode-repair-which", which)
+    expect(page.locator(".strip.large figure")).to_have_count(4, timeout=PATIENCE)
+    original, damaged, repaired, _ = strip_texts(page)
+    assert original.startswith("Original")
+    assert decibels(repaired) > decibels(damaged) + 2
+    page.get_by_text("The picture is damaged already").click()
+    expect(page.locator(".strip.large figure")).to_have_count(3, timeout=PATIENCE)
+    assert "PSNR" not in " ".join(strip_texts(page))
+
+
+def test_without_a_repairer_the_page_says_how_to_train_one(encoded):
+    open_section(encoded, "Repair")
+    expect(encoded.get_by_text("No checkpoint has learned to repair")).to_be_visible()
+    expect(encoded.locator("[data-testid=stCode]")).to_have_count(3)
+    assert "--data digits" in encoded.locator("[data-testid=stCode]").first.inner_text()
+
+
 # -- all of it --
 
 
 def test_a_phone_shows_every_section_without_scrolling_sideways(encoded):
     encoded.set_viewport_size({"width": 390, "height": 844})
-    for section in ("Around it", "All pictures", "Between pictures", "Arithmetic"):
+    for section in SECTIONS:
         open_section(encoded, section)
         expect_no_overflow(encoded)
