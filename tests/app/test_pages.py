@@ -1,5 +1,6 @@
 """The pages in Streamlit's own test harness, with real small checkpoints."""
 
+import base64
 import io
 import json
 import shutil
@@ -14,8 +15,9 @@ from safetensors.numpy import load_file, save
 from streamlit.testing.v1 import AppTest
 
 from explorer.encode.heldout import measure_held_out, save_held_out
+from explorer.images.registry import load_images
 from explorer.live.hub import MOST_OPEN, shared_hub
-from explorer.models import library
+from explorer.models import library, pictures
 from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.storage import write_folder
@@ -23,6 +25,7 @@ from explorer.ui.comparing.measuring import measuring_desk
 from tests.conftest import train_checkpoint
 
 APP = Path(__file__).parents[2] / "explorer" / "app.py"
+DIGITS = library.SHIPPED / "digits-vae-8"  # its images come with scikit-learn
 SECONDS = 120
 
 
@@ -236,6 +239,30 @@ def test_where_they_were_scored_it_answers_and_shows_their_bounds(own, bars, nam
     (box,) = [one for one in app.get("html") if 'class="verdict"' in one.value]
     assert 'data-word="' in box.value
     assert box.value.count("<li ") == 4
+
+
+def test_a_held_out_image_is_taken_as_an_upload_would_be(own):
+    shutil.copytree(DIGITS, own / "digits-vae-8")
+    app = run(encode, "digits-vae-8")
+    app.button(key="example").click().run()
+    assert not app.exception
+    app.button(key="example").click().run()
+    names = [one["name"] for one in shown(app, "tray")["items"]]
+    assert len(set(names)) == 2
+    index = int(names[1].removeprefix("digits "))
+    wanted = load_images("digits").images[index].transpose(1, 2, 0)
+    sent = base64.b64decode(shown(app, "posterior")["pictures"]["input"])
+    assert sent == wanted.tobytes()
+
+
+def test_where_its_images_are_not_at_hand_that_is_said_once(own, monkeypatch):
+    monkeypatch.setattr(pictures, "_missed", {})
+    app = run(encode)
+    app.button(key="example").click().run()
+    assert not app.exception
+    assert "The images of bars are not at hand" in app.toast[0].value
+    assert shown(app, "tray")["items"] == []
+    assert "example" not in [one.key for one in app.run().button]
 
 
 def score_held_out(folder, images):

@@ -51,9 +51,13 @@ class Draw {
       this.measure();
     }
     if (first || data.drawing !== this.drawing) {
-      this.strokes = structuredClone(data.strokes);
-      this.undone = [];
       this.drawing = data.drawing;
+      // What was begun before the new drawing had its number belongs to it.
+      if (!this.awaiting) {
+        this.strokes = structuredClone(data.strokes);
+        this.undone = [];
+      } else if (this.strokes.length) this.settleSoon();
+      this.awaiting = false;
     }
     if (key !== this.key_) {
       this.key_ = key;
@@ -199,6 +203,10 @@ class Draw {
   another() {
     if (!this.visible.length) return;
     this.settle(true);
+    this.awaiting = true;
+    this.strokes = [];
+    this.undone = [];
+    this.changed();
   }
 
   /* The strokes since the last clearing. */
@@ -271,7 +279,7 @@ class Draw {
 
   settleSoon() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => { if (!this.stroke) this.settle(false); }, REST);
+    this.timer = setTimeout(() => { if (!this.stroke && !this.awaiting) this.settle(false); }, REST);
   }
 
   settle(another) {

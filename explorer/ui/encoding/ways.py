@@ -1,18 +1,23 @@
 """The ways to bring pictures in: files, the clipboard, a canvas, the camera; and all that came."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from explorer.images.batch import MAX_ARCHIVE_BYTES
 from explorer.images.fitting import ModelInput
 from explorer.images.intake import MAX_BYTES
+from explorer.images.sheet import to_picture
 from explorer.live.model import OpenedModel
 from explorer.live.route import PREFIX
 from explorer.models.library import Listing
+from explorer.models.pictures import held_out_pictures, known_at_hand
 from explorer.ui import cached
 from explorer.ui.draw import DrawRequest, drawn, show_draw
+from explorer.ui.encoding.files import to_png
 from explorer.ui.encoding.gallery import Gallery, session_gallery
 from explorer.ui.tray import TrayItem, TrayRequest, show_tray, tray_event
 from explorer.ui.words import plain
@@ -26,7 +31,7 @@ TYPES = [
 MOST_ROWS = 4  # of refused files; more of them scroll
 TOLD_AFTER = 3  # pictures; fewer are there at once
 
-_CAME, _CANVAS = "explorer.came", "explorer.canvas"
+_CAME, _CANVAS, _EXAMPLES = "explorer.came", "explorer.canvas", "explorer.examples"
 _DRAW, _TRAY = "encode-draw", "encode-tray"
 
 
@@ -61,6 +66,7 @@ def show_ways(listing: Listing, model: OpenedModel, target: ModelInput) -> None:
         show_camera()
     else:
         show_uploader()
+        show_example(model)
     take_in(gallery, target)
     show_all(gallery, target)
     show_refused(gallery)
@@ -82,6 +88,35 @@ def show_uploader() -> None:
         help="Many at once, or a ZIP of them: PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF or PNM, up to "
         "20 MB each. They stay in this session's memory and are never written to disk.",
     )
+
+
+def show_example(model: OpenedModel) -> None:
+    """A held-out image for those who have no picture, or want to compare theirs with one."""
+    if known_at_hand(model.config.data) is False:
+        return
+    st.button(
+        "or take a held-out image",
+        key="example",
+        type="tertiary",
+        help="One that the model did not learn from, another one at each click.",
+        on_click=take_example,
+        args=(model,),
+    )
+
+
+def take_example(model: OpenedModel) -> None:
+    """Queue a held-out image as if it had been uploaded."""
+    taken = int(st.session_state.get(_EXAMPLES, 0))
+    st.session_state[_EXAMPLES] = taken + 1
+    rows = np.random.default_rng(taken).integers(len(model.encodings.index), size=1)
+    index = model.encodings.index[rows]
+    data = model.config.data
+    found = held_out_pictures(data, index)
+    if found is None:
+        st.toast(f"The images of {plain(Path(data.name).name)} are not at hand.")
+        return
+    name = f"{Path(data.name).name} {index[0]}"
+    session_gallery().bring([(name, to_png(to_picture(found[0])))])
 
 
 def show_camera() -> None:

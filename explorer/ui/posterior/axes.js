@@ -58,7 +58,7 @@ class Axes {
 
   show(noise, code) {
     for (const [axis, { row, slider, value }] of this.rows) {
-      value.textContent = code[axis].toFixed(2).replace("-", "−");
+      value.textContent = minus(code[axis].toFixed(2));
       value.title = `z = ${code[axis].toFixed(4)}`;
       row.dataset.moved = noise[axis] !== 0;
       if (!slider) continue;

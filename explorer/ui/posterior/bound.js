@@ -19,13 +19,18 @@ function draw(tag, attributes, text) {
 
 function nats(value) {
   const text = Math.abs(value) < 10 ? value.toFixed(2) : Math.abs(value) < 1000 ? value.toFixed(1) : Math.round(value).toLocaleString("en");
-  return text.replace("-", "−");
+  return minus(text);
 }
 
-function ordinal(share) {
+/* A figure's sign as it is typeset; none before zeros. */
+function minus(text) { return text.replace(/^-(?=[0.]*$)/, "").replace("-", "−"); }
+
+function percentile(share) {
+  if (share === 0) return "below all others";
+  if (share === 100) return "above all others";
   const number = Math.round(share), rest = number % 100;
-  if (rest > 10 && rest < 14) return `${number}th`;
-  return `${number}${["th", "st", "nd", "rd"][number % 10] ?? "th"}`;
+  const ending = rest > 10 && rest < 14 ? "th" : ["th", "st", "nd", "rd"][number % 10] ?? "th";
+  return `${number}${ending} percentile`;
 }
 
 const amount = (value) => make("strong", { textContent: `${nats(value)} ` }, make("small", { textContent: "nats" }));
@@ -45,7 +50,7 @@ function buildTerm(key, symbol, value, note, label) {
 
 function buildEquation({ terms, kind }) {
   const { nll, nll_error: error, kl, held_out: held } = terms;
-  const rank = (share) => (share === null || share === undefined ? "" : `${ordinal(share)} percentile`);
+  const rank = (share) => (share === null || share === undefined ? "" : percentile(share));
   const sign = (text) => make("span", { className: "post-sign", textContent: text });
   if (kl === null) {
     return [buildTerm("nll", "−log p(<i>x</i>|<i>z</i>)", nll, rank(held?.nll_share), `Reconstruction: ${nats(nll)} nats. Lights the pixels that cost them.`),
