@@ -381,6 +381,20 @@ def test_a_direction_is_measured_and_then_applied_to_the_picture_live(encoded, f
     assert far @ whole / np.linalg.norm(far) / np.linalg.norm(whole) > 0.9
 
 
+def test_a_direction_of_a_factor(page, app_server):
+    # Pictures of this model are at hand, and what they were made from is known.
+    open_encode(page, app_server.url, held_out_files(1), model="sprites")
+    open_section(page, "Directions")
+    page.locator(".st-key-encode-direction-source-sprites").get_by_text("Factors").click()
+    pick_option(page, "encode-direction-factor-sprites", "more scale")
+    note = page.locator(".mixing-note")
+    expect(note).to_contain_text("one standard deviation of scale", timeout=PATIENCE)
+    expect(page.get_by_text(re.compile("^It (moves|does not move) scale"))).to_be_visible()
+    pick_option(page, "encode-direction-factor-sprites", "shape: heart")
+    expect(note).to_contain_text("to that of this choice", timeout=PATIENCE)
+    expect(page.get_by_text(re.compile("^It (moves|does not move) shape: heart"))).to_be_visible()
+
+
 def test_a_direction_between_two_groups_of_own_pictures(encoded, files):
     codes, _ = codes_of(files)
     open_section(encoded, "Directions")

@@ -9,12 +9,16 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from explorer.encode.effects import FEWEST, Effect, TraitEffect, measure_effect
-from explorer.encode.traits import Trait, factor_trait, label_trait, picture_traits
+from explorer.encode.traits import (
+    References,
+    Trait,
+    factor_trait,
+    label_trait,
+    picture_traits,
+)
 from explorer.images.dataset import Factor
 from explorer.images.sheet import to_picture
 from explorer.latent.directions import (
-    DISCRIMINANT,
-    MEANS,
     Direction,
     direction_between,
     direction_of_label,
@@ -46,6 +50,9 @@ REACH_OF_GROUPS, REACH_OF_VALUES = 2.0, 3.0
 _TRIED = "explorer.directions"
 
 
+Tries = OrderedDict[Hashable, tuple[Direction, Effect]]
+
+
 @dataclass(frozen=True, eq=False)
 class Wish:
     """A direction that is wanted.
@@ -57,6 +64,7 @@ class Wish:
         step: what one step of it is, in words.
         reach: steps that the slider goes.
         learn: finds it.
+        own: whether it is learned from the session's own pictures, and so kept in it alone.
     """
 
     key: Hashable
@@ -65,6 +73,7 @@ class Wish:
     step: str
     reach: float
     learn: Callable[[], Direction]
+    own: bool = False
 
 
 def show_directions(listing: Listing, model: OpenedModel, encoded: EncodedPicture) -> None:
@@ -197,7 +206,6 @@ def pick_label(listing: Listing, model: OpenedModel) -> Wish | None:
         persist_state="session",
         width=180,
     )
-    method = pick_method(listing)
     if start == to:
         st.info("Pick two different classes.")
         return None
@@ -205,13 +213,13 @@ def pick_label(listing: Listing, model: OpenedModel) -> Wish | None:
     against = None if start == OTHERS else classes.index(start)
     other = "all others" if against is None else f"class {start}"
     return Wish(
-        (LABELS, to, start, method),
+        (LABELS, to, start),
         f"class {to}",
         f"class {to}",
         f"One step leads from the mean of {other} to that of class {to}.",
         REACH_OF_GROUPS,
         lambda: direction_of_label(
-            model.encodings.mean[rows], labels[rows], classes.index(to), against, method=method
+            model.encodings.mean[rows], labels[rows], classes.index(to), against
         ),
     )
 
@@ -247,14 +255,13 @@ def pick_factor(listing: Listing, model: OpenedModel, factors: Sequence[Factor])
             REACH_OF_VALUES,
             lambda: direction_of_values(codes, values),
         )
-    method = pick_method(listing)
     return Wish(
-        (FACTORS, name, method),
+        (FACTORS, name),
         name,
         name,
         "One step leads from the mean of all others to that of this choice.",
         REACH_OF_GROUPS,
-        lambda: direction_of_label(codes, values.astype(np.int64), choice, method=method),
+        lambda: direction_of_label(codes, values.astype(np.int64), choice),
     )
 
 
@@ -295,32 +302,23 @@ def pick_groups(model: OpenedModel, encoded: EncodedPicture) -> Wish | None:
         "One step leads from the mean of the first group to that of the second.",
         REACH_OF_GROUPS,
         lambda: direction_between(start, end),
+        own=True,
     )
-
-
-def pick_method(listing: Listing) -> str:
-    """How groups of held-out codes give a direction."""
-    method: str = st.segmented_control(
-        "By",
-        [MEANS, DISCRIMINANT],
-        default=MEANS,
-        key=f"{KEY}-method-{listing.name}",
-        required=True,
-        persist_state="session",
-        help="means: the difference of the groups' means. discriminant: Fisher's, which turns "
-        "away from directions in which both groups spread, and so moves less of what else there "
-        "is.",
-    )
-    return method
 
 
 # -- what it does --
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)
+def tries(_model: OpenedModel, folder: str, stamp: tuple[tuple[int, int], ...]) -> Tries:
+    """What was measured of a model's own directions, for all sessions."""
+    return OrderedDict()
+
+
 def tried(model: OpenedModel, wish: Wish, factors: Sequence[Factor]) -> tuple[Direction, Effect]:
     """The direction and its measured effect, worked out once."""
-    kept: OrderedDict[Hashable, tuple[Direction, Effect]]
-    kept = st.session_state.setdefault(_TRIED, OrderedDict())
+    own: Tries = st.session_state.setdefault(_TRIED, OrderedDict())
+    kept = own if wish.own else tries(model, str(model.folder), model.stamp)
     key = (model.folder, model.stamp, wish.key)
     if key not in kept:
         direction = wish.learn()
@@ -338,15 +336,16 @@ def tried(model: OpenedModel, wish: Wish, factors: Sequence[Factor]) -> tuple[Di
             progress=tell,
         )
         bar.empty()
-        kept[key] = (direction, effect)
+        found = kept[key] = (direction, effect)
         while len(kept) > MOST_KEPT:
             kept.popitem(last=False)
+        return found
     return kept[key]
 
 
 def traits_of(model: OpenedModel, wish: Wish, factors: Sequence[Factor]) -> list[Trait]:
     """What is looked at: pixels, classes and factors."""
-    codes, labels = model.encodings.mean, model.encodings.labels
+    near, labels = References(model.encodings.mean), model.encodings.labels
     classes = model.config.data.classes
     traits = picture_traits(model.config)
     if labels is not None:
@@ -354,19 +353,19 @@ def traits_of(model: OpenedModel, wish: Wish, factors: Sequence[Factor]) -> list
         shown = there if len(there) <= MOST_CLASSES else []
         wanted = [label for label in there if f"class {classes[label]}" == wish.target]
         traits += [
-            label_trait(f"class {classes[label]}", codes, labels, label)
+            label_trait(f"class {classes[label]}", near, labels, label)
             for label in dict.fromkeys([*wanted, *shown])
         ]
     for factor in factors:
         values = factor.values[model.encodings.index]
         if not factor.discrete:
-            traits.append(factor_trait(factor.name, codes, values))
+            traits.append(factor_trait(factor.name, near, values))
             continue
         for number, choice in enumerate(factor.choices):
             name = f"{factor.name}: {choice}"
             # What serves as the class is there already.
             if choice not in classes or name == wish.target:
-                traits.append(factor_trait(name, codes, values == number))
+                traits.append(factor_trait(name, near, values == number))
     # Of two of one name, as a factor called like a look, the first is kept.
     return list({trait.name: trait for trait in reversed(traits)}.values())[::-1]
 
