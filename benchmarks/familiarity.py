@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from scipy.stats import binom, ks_2samp
+from scipy.stats import betabinom, ks_2samp
 
 from benchmarks.result import print_table, save_result
 from explorer.encode.familiarity import Familiarity, open_familiarity
@@ -182,7 +182,9 @@ def measure_model(name: str, count: int, seed: int) -> dict[str, object]:
         alone[kind] = {key: float((p_values[key] <= FALSE_ALARMS).mean()) for key in SCORES}
         percentiles[kind] = float(np.median(known.held_out.percentile("bound", scores.bound)))
     n = sizes[HELD_OUT]
-    low, high = binom.ppf([0.025, 0.975], n, FALSE_ALARMS) / n
+    # The references are drawn as well: given them, the rate itself is a draw from a beta.
+    rank = int(FALSE_ALARMS * (known.n + 1))
+    low, high = betabinom.ppf([0.025, 0.975], n, rank, known.n + 1 - rank) / n
     return {
         "references": known.n,
         "pictures": sizes,

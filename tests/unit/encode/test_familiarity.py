@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binom, ks_2samp, kstest
+from scipy.stats import betabinom, ks_2samp, kstest
 
 from explorer.encode import familiarity, heldout
 from explorer.encode.familiarity import Familiarity, main, open_familiarity
@@ -76,8 +76,9 @@ def test_percentiles_of_images_that_were_not_used_are_uniform(asked, fresh_score
 def test_false_alarms_are_as_rare_as_stated(asked, fresh_scores):
     _, _, known, fresh = asked
     flags = sum(verdict.flagged for verdict in known.judge_scores(fresh_scores))
-    # The references are drawn too: the rate given them varies as the count does.
-    low, high = binom.ppf([0.0005, 0.9995], len(fresh) // 2, 0.05) * 2
+    # The references are drawn too: given them, the rate itself is a draw from a beta.
+    rank = int(0.05 * (known.n + 1))
+    low, high = betabinom.ppf([0.0005, 0.9995], len(fresh), rank, known.n + 1 - rank)
     assert low <= flags <= high
 
 
