@@ -74,26 +74,29 @@ def plot_map(
                 x0=-radius, x1=radius, y0=-radius, y1=radius,
                 line={"color": "rgba(128,128,128,0.8)", "width": 1, "dash": "dot"},
             )  # fmt: skip
-    for number, place in enumerate(() if marked is None else marked, start=1):
-        # An annotation, since WebGL points are drawn over any other trace.
-        figure.add_annotation(
-            x=float(place[0]),
-            y=float(place[1]),
-            text=f"<b>{number}</b>",
-            hovertext=html.escape(marked_names[number - 1]) if marked_names else None,
-            showarrow=True,
-            arrowhead=6,
-            arrowsize=1.2,
-            arrowwidth=1.5,
-            arrowcolor=MARK,
+    # Annotations, since WebGL points are drawn over any other trace; all at once, since Plotly
+    # checks all it has anew for each that is added.
+    marks = [
+        {
+            "x": float(place[0]),
+            "y": float(place[1]),
+            "text": f"<b>{number}</b>",
+            "hovertext": html.escape(marked_names[number - 1]) if marked_names else None,
+            "showarrow": True,
+            "arrowhead": 6,
+            "arrowsize": 1.2,
+            "arrowwidth": 1.5,
+            "arrowcolor": MARK,
             # Round the clock, so that uploads at one place keep their numbers apart.
-            ax=34 * math.cos(OFF_AXIS + number * math.tau / 8),
-            ay=-34 * math.sin(OFF_AXIS + number * math.tau / 8),
-            bgcolor=MARK,
-            bordercolor="white",
-            borderpad=4,
-            font={"color": "white", "size": 13},
-        )
+            "ax": 34 * math.cos(OFF_AXIS + number * math.tau / 8),
+            "ay": -34 * math.sin(OFF_AXIS + number * math.tau / 8),
+            "bgcolor": MARK,
+            "bordercolor": "white",
+            "borderpad": 4,
+            "font": {"color": "white", "size": 13},
+        }
+        for number, place in enumerate(() if marked is None else marked, start=1)
+    ]
     axis = {
         "showticklabels": exact,
         "showgrid": exact,
@@ -107,6 +110,7 @@ def plot_map(
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,
         dragmode="pan",
+        annotations=marks,
         xaxis={**axis, "title": "z1" if exact else None},
         yaxis={**axis, "title": "z2" if exact else None, "scaleanchor": "x"},
         legend={

@@ -73,17 +73,18 @@ def show_place(
 def mark_chosen(figure: "go.Figure", numbers: Sequence[int], chosen: int) -> None:
     """Number the marks as the pictures are, and let the one that is looked at stand out."""
     crowded = len(numbers) > CROWD
-    for mark, number in zip(figure.layout.annotations, numbers, strict=True):
-        mark.text = f"<b>{number}</b>"
+    # As plain values, since Plotly checks each change of its own objects.
+    marks = [mark.to_plotly_json() for mark in figure.layout.annotations]
+    for mark, number in zip(marks, numbers, strict=True):
+        mark["text"] = f"<b>{number}</b>"
         if number == chosen:
             continue
-        mark.update(bgcolor=OTHERS, arrowcolor=OTHERS)
+        mark |= {"bgcolor": OTHERS, "arrowcolor": OTHERS}
         if crowded:
-            mark.update(ax=0, ay=0, showarrow=False, borderpad=1, font={"size": 9})
+            mark |= {"ax": 0, "ay": 0, "showarrow": False, "borderpad": 1}
+            mark["font"] = {**mark["font"], "size": 9}
     # The last one lies above the others.
-    figure.layout.annotations = sorted(
-        figure.layout.annotations, key=lambda mark: mark.bgcolor != OTHERS
-    )
+    figure.layout.annotations = sorted(marks, key=lambda mark: mark["bgcolor"] != OTHERS)
 
 
 def show_near(listing: Listing, model: OpenedModel, encoded: EncodedPicture) -> None:
