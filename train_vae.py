@@ -128,7 +128,14 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
         bar.set_description_str("scoring held-out images")
         # Too few of them to hold a picture against were told of above.
         with suppress(LatentError):
-            scores = measure_held_out(codec, encodings, trainer.images)
+            scores = measure_held_out(
+                codec,
+                encodings,
+                trainer.images,
+                progress=lambda share: bar.set_description_str(
+                    f"scoring held-out images: {share:.0%}"
+                ),
+            )
             more[HELD_OUT] = lambda path: save_held_out(path, scores)
         bar.update()
         bar.set_description_str("saving")

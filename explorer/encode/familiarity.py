@@ -230,6 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if one.error is None and not (one.folder / HELD_OUT).exists()
     ]
     status = 0
+    if not names:
+        out.write("Every checkpoint has held-out scores; name one to measure it anew.\n")
     try:
         for name in dict.fromkeys(names):
             try:

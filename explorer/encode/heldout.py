@@ -3,6 +3,7 @@
 They lie in the checkpoint folder (heldout.npz), so that whoever has no data set can still ask.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ FORMAT = 1
 NEIGHBOUR = 5  # as in the hole rate
 MOST = 3000  # held-out images with scores
 FEWEST = 20
+# Larger pictures cost more each, so fewer are scored, though never fewer than this.
+_PIXELS, _ENOUGH = 64 * 64 * 3, 500
 CHUNK = 100  # images measured at once
 # Of the typical distance: what is nearer is the same image, encoded in another batch.
 _SAME = 1e-4
@@ -151,7 +154,7 @@ def measure_held_out(
     encodings: Encodings,
     images: ImageSet,
     *,
-    most: int = MOST,
+    most: int | None = None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> HeldOutScores:
     """Score held-out images, at most so many, drawn by a fixed seed.
@@ -160,7 +163,7 @@ def measure_held_out(
         codec: the model.
         encodings: the checkpoint's.
         images: the images that it was made for.
-        most: how many.
+        most: how many; None takes 3,000, of more than 64 x 64 pixels in colour fewer, down to 500.
         progress: told the share that is done.
 
     Raises:
@@ -171,6 +174,9 @@ def measure_held_out(
         raise LatentError(
             f"There are {count} held-out images; to hold a picture against them takes {FEWEST}."
         )
+    if most is None:
+        share = _PIXELS / math.prod(images.image_shape)
+        most = min(MOST, max(_ENOUGH, round(MOST * share)))
     drawn = np.random.default_rng(_SEED).permutation(count)[:most]
     rows = np.sort(drawn).astype(np.int64)
     parts = []

@@ -217,9 +217,8 @@ def judge_one(
 
 def _sentence(word: str, p_value: float, leading: Score, n: int) -> str:
     as_odd = max(0, round(p_value * (n + 1)) - 1)
-    among = f"{as_odd:,} of {n:,} held-out images are" if as_odd != 1 else f"1 of {n:,} is"
-    if not as_odd:
-        among = f"none of {n:,} held-out images is"
+    how_many = f"{as_odd:,}" if as_odd else "none"
+    among = f"{how_many} of {n:,} held-out images {'are' if as_odd > 1 else 'is'}"
     if word == FAMILIAR:
         return f"It looks like the training data: {among} at least as odd."
     start = "It is unlike the training data" if word == UNLIKE else "It is unusual"
@@ -229,7 +228,7 @@ def _sentence(word: str, p_value: float, leading: Score, n: int) -> str:
 
 
 def _standing(score: Score) -> str:
-    title = f"Its {score.title[0].lower()}{score.title[1:]}".replace("nLL", "NLL")
+    title = f"Its {score.title[0].lower()}{score.title[1:]}"
     if score.percentile >= 100:
         return f"{title}, higher than that of all of them,"
     if score.percentile <= 0:

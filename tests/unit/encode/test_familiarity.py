@@ -1,11 +1,16 @@
 """Verdicts whose rate of false alarms is what it is said to be."""
 
+import io
+import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.stats import betabinom, ks_2samp, kstest
 
+from benchmarks.familiarity import draw_letters, make_rules
 from explorer.encode import familiarity, heldout
 from explorer.encode.familiarity import Familiarity, main, open_familiarity
 from explorer.encode.heldout import (
@@ -225,7 +230,7 @@ def test_an_autoencoder_has_no_kl_and_its_bound_is_called_what_it_is(asked):
 
 def test_scores_are_stored_and_read(tmp_path, asked):
     codec, _, known, _ = asked
-    encodings = type("Encodings", (), {"mean": known.codes})()
+    encodings = SimpleNamespace(mean=known.codes)
     save_held_out(tmp_path / HELD_OUT, known.held_out)
     found = load_held_out(tmp_path, codec.kind, encodings)
     for name, values in vars(known.held_out).items():
@@ -252,7 +257,7 @@ def test_scores_of_another_model_are_told(tmp_path, change, said):
     ones = np.ones(100, np.float32)
     good = HeldOutScores(ones, ones, ones, ones, ones, rows=np.arange(100))
     save_held_out(tmp_path / HELD_OUT, replace(good, **change))
-    encodings = type("Encodings", (), {"mean": np.zeros((HELD, 2))})()
+    encodings = SimpleNamespace(mean=np.zeros((HELD, 2)))
     with pytest.raises(CheckpointError, match=said) as told:
         load_held_out(tmp_path, "vae", encodings)
     assert "explorer.encode.familiarity" in str(told.value)
@@ -263,12 +268,12 @@ def test_scores_measured_in_another_way_are_told(tmp_path, monkeypatch):
     save_held_out(tmp_path / HELD_OUT, HeldOutScores(ones, ones, ones, ones, ones, np.arange(100)))
     monkeypatch.setattr(heldout, "DRAWS", 7)
     with pytest.raises(CheckpointError, match="measured in another way"):
-        load_held_out(tmp_path, "vae", type("Encodings", (), {"mean": np.zeros((HELD, 2))})())
+        load_held_out(tmp_path, "vae", SimpleNamespace(mean=np.zeros((HELD, 2))))
 
 
 def test_too_few_held_out_images_are_told(asked):
     codec, images, known, _ = asked
-    few = type("Encodings", (), {"mean": known.codes[:5], "index": np.arange(5)})()
+    few = SimpleNamespace(mean=known.codes[:5], index=np.arange(5))
     with pytest.raises(LatentError, match="5 held-out images"):
         measure_held_out(codec, few, images)
 
@@ -283,8 +288,6 @@ def at_hand(monkeypatch, bars):
 
 
 def test_the_command_writes_what_the_app_reads(tmp_path, checkpoints, at_hand, capsys, monkeypatch):
-    import shutil
-
     folder = shutil.copytree(checkpoints / "bars-vae", tmp_path / "bars-vae")
     monkeypatch.setenv("EXPLORER_CHECKPOINTS", str(tmp_path))
     config = load_config(folder)
@@ -304,3 +307,44 @@ def test_the_command_tells_what_is_missing(tmp_path, checkpoints, capsys, monkey
     assert "not at hand" in capsys.readouterr().err
     assert main(["no-such-checkpoint"]) == 2
     assert "no checkpoint 'no-such-checkpoint'" in capsys.readouterr().err
+
+
+def test_of_large_pictures_fewer_are_scored(asked, monkeypatch):
+    codec, images, known, _ = asked
+    encodings = SimpleNamespace(mean=known.codes, index=images.held_out_index)
+    monkeypatch.setattr(heldout, "MOST", 40)
+    monkeypatch.setattr(heldout, "_ENOUGH", 10)
+    for pixels, count in ((1 << 20, 40), (60, 20), (1, 10)):
+        monkeypatch.setattr(heldout, "_PIXELS", pixels)
+        assert len(measure_held_out(codec, encodings, images)) == count
+
+
+def test_the_command_without_names_takes_what_has_no_scores(
+    tmp_path, checkpoints, at_hand, capsys, monkeypatch
+):
+    folder = shutil.copytree(checkpoints / "bars-ae", tmp_path / "bars-ae")
+    monkeypatch.setattr(familiarity, "checkpoint_folders", lambda: [tmp_path])
+    monkeypatch.setenv("EXPLORER_CHECKPOINTS", str(tmp_path))
+    assert main([]) == 0
+    assert "bars-ae: 24 held-out images scored" in capsys.readouterr().out
+    assert (folder / HELD_OUT).is_file()
+    assert main([]) == 0
+    assert "Every checkpoint has held-out scores" in capsys.readouterr().out
+
+
+def test_a_share_of_held_out_images_is_flagged_by_every_rule_of_the_benchmark(asked):
+    _, _, known, _ = asked
+    for name, flag in make_rules(known).items():
+        # A rank within the references counts the image twice, so ours may flag a few less.
+        assert 0.03 <= flag(known.held_out).mean() <= 0.055, name
+
+
+def test_letters_are_drawn_the_same_and_each_another_way():
+    one, two = draw_letters(3, 0), draw_letters(60, 0)
+    assert one == two[:3]
+    assert len(set(two)) == 60
+    assert draw_letters(3, 1) != one
+    pages = [np.asarray(Image.open(io.BytesIO(data))) for data in two]
+    assert all(page.shape == (256, 256) and page.min() < 60 and page.max() == 255 for page in pages)
+    # No stroke is cut off.
+    assert all(page[[0, -1]].min() == 255 and page[:, [0, -1]].min() == 255 for page in pages)
