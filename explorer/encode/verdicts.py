@@ -75,7 +75,7 @@ class Verdict:
         scores: in the order of `SCORES`.
         leading: the score that is oddest.
         sentence: the verdict in words.
-        trap: a sentence where the bound alone would mislead; else "".
+        trap: of a flagged picture, a sentence where the bound alone would mislead; else "".
     """
 
     word: str
@@ -211,7 +211,7 @@ def judge_one(
         scores=scores,
         leading=leading,
         sentence=_sentence(word, p_value, leading, n),
-        trap=_trap(scores),
+        trap=_trap(scores) if flagged else "",
     )
 
 
@@ -228,7 +228,7 @@ def _sentence(word: str, p_value: float, leading: Score, n: int) -> str:
 
 
 def _standing(score: Score) -> str:
-    title = f"Its {score.title[0].lower()}{score.title[1:]}"
+    title = _named(score)
     if score.percentile >= 100:
         return f"{title}, higher than that of all of them,"
     if score.percentile <= 0:
@@ -236,6 +236,10 @@ def _standing(score: Score) -> str:
     if score.percentile >= 50:
         return f"{title}, higher than that of {score.percentile:.1f} % of them,"
     return f"{title}, lower than that of {100 - score.percentile:.1f} % of them,"
+
+
+def _named(score: Score) -> str:
+    return f"Its {score.title[0].lower()}{score.title[1:]}"
 
 
 def _trap(scores: tuple[Score, ...]) -> str:
@@ -246,6 +250,7 @@ def _trap(scores: tuple[Score, ...]) -> str:
     if not simple or bound.percentile >= 50:
         return ""
     return (
-        f"Its bound is better than that of {100 - bound.percentile:.0f} % of the held-out images "
-        "because it is simple, not because it is familiar: simple pictures are cheap for any model."
+        f"{_named(bound)} is better than that of {100 - bound.percentile:.0f} % of the held-out "
+        "images because it is simple, not because it is familiar: simple pictures are cheap for any "
+        "model."
     )
