@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,9 @@ from explorer.live.answers import AS_THEY_ARE, TooLargeError, open_granted, path
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel, number
 from explorer.live.threads import use_one_thread
-from explorer.models.importance import LikelihoodEstimate, grow_likelihood
+
+if TYPE_CHECKING:
+    from explorer.models.importance import LikelihoodEstimate
 
 MOST_SAMPLES = 4096
 
@@ -70,16 +73,18 @@ async def _tell(model: OpenedModel, image: NDArray[np.float32]) -> AsyncIterator
         yield json.dumps({"error": str(error)}).encode() + b"\n"
 
 
-def _start(model: OpenedModel, image: NDArray[np.float32]) -> Iterator[LikelihoodEstimate]:
+def _start(model: OpenedModel, image: NDArray[np.float32]) -> "Iterator[LikelihoodEstimate]":
+    from explorer.models.importance import grow_likelihood  # torch, which the first page is without
+
     return grow_likelihood(model.codec, image, most=MOST_SAMPLES)
 
 
-def _next(estimates: Iterator[LikelihoodEstimate]) -> LikelihoodEstimate | None:
+def _next(estimates: "Iterator[LikelihoodEstimate]") -> "LikelihoodEstimate | None":
     use_one_thread()
     return next(estimates, None)
 
 
-def _line(estimate: LikelihoodEstimate) -> bytes:
+def _line(estimate: "LikelihoodEstimate") -> bytes:
     content = {
         "samples": estimate.samples,
         "log_likelihood": number(float(estimate.log_likelihood[0])),
