@@ -116,6 +116,16 @@ def test_corners_of_pictures_that_are_gone_are_let_go(own):
     assert left == [chosen[0], chosen[2]]
 
 
+def test_a_term_whose_picture_is_gone_is_another_one(own):
+    app = run("Arithmetic")
+    gallery = app.session_state["explorer.gallery"]
+    app.selectbox(key="encode-sum-a").set_value(f"picture-{gallery.pictures[2].id}").run()
+    gallery.remove([gallery.pictures[2].id])
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="encode-sum-a").value == f"picture-{gallery.pictures[0].id}"
+
+
 def test_too_few_held_out_codes_for_a_direction_are_told_of(own):
     assert "too few to learn a direction" in texts(run("Directions").info)
 

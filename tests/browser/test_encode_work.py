@@ -343,11 +343,11 @@ def test_the_choices_are_kept_while_another_section_is_looked_at(encoded):
 # -- directions --
 
 
-def assert_line(page, code, what):
+def assert_line(page, code, forth):
     """The slider of a direction begins at the picture, and each end leads away from it."""
     np.testing.assert_allclose(mixture(page), code, atol=1e-4)
     slider = page.locator(".mixing-range")
-    expect(slider).to_have_attribute("aria-label", f"How far towards {what}")
+    expect(slider).to_have_attribute("aria-label", f"How far {forth}")
     slider.press("End")
     far = mixture(page) - code
     assert_mixture_is_decoded(page)
@@ -374,7 +374,7 @@ def test_a_direction_is_measured_and_then_applied_to_the_picture_live(encoded, f
     wait_for_page(encoded)
     effects = encoded.locator(".st-key-encode-direction-effects")
     expect(effects.get_by_text("class 7", exact=True)).to_be_visible()
-    far = assert_line(encoded, codes[0], "class 7")
+    far = assert_line(encoded, codes[0], "towards class 7")
     rows = encodings.labels == 7, encodings.labels == 1
     whole = encodings.mean[rows[0]].mean(axis=0) - encodings.mean[rows[1]].mean(axis=0)
     # Learned from one half of the held-out codes; all of them say nearly the same.
@@ -401,7 +401,7 @@ def test_a_direction_between_two_groups_of_own_pictures(encoded, files):
     encoded.locator(f".st-key-encode-direction-source-{MODEL}").get_by_text("Two groups").click()
     expect(encoded.get_by_text("random directions").first).to_be_visible(timeout=PATIENCE)
     wait_for_page(encoded)
-    far = assert_line(encoded, codes[0], "the second group")
+    far = assert_line(encoded, codes[0], "towards the second group")
     np.testing.assert_allclose(far, 2 * (codes[0] - codes[1]), atol=1e-3)
 
 

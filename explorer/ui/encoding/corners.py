@@ -121,7 +121,8 @@ def mixing_request(
     arc: bool = False,
     closed: bool = False,
     direction: NDArray[np.floating] | None = None,
-    what: str = "",
+    forth: str = "",
+    back: str = "",
     note: str = "",
     reach: float = 3.0,
 ) -> MixingRequest:
@@ -141,7 +142,8 @@ def mixing_request(
         arc=arc,
         closed=closed,
         direction=[] if direction is None else direction.tolist(),
-        what=what,
+        forth=forth,
+        back=back,
         note=note,
         reach=reach,
     )

@@ -59,7 +59,8 @@ class Wish:
 
     Attributes:
         key: tells it from others of the model.
-        what: where it leads to, for the slider.
+        forth: where it leads to, for the slider.
+        back: and the other way.
         target: the trait that it is to move; "" where none says so.
         step: what one step of it is, in words.
         reach: steps that the slider goes.
@@ -68,7 +69,8 @@ class Wish:
     """
 
     key: Hashable
-    what: str
+    forth: str
+    back: str
     target: str
     step: str
     reach: float
@@ -88,6 +90,7 @@ def show_directions(listing: Listing, model: OpenedModel, encoded: EncodedPictur
     with st.spinner("Looking for what is known of the pictures…"):
         factors = factors_of(model)
     there = [LOOKS, *([LABELS] if has_classes(model) else []), *([FACTORS] if factors else [])]
+    keep_offered(f"{KEY}-source-{listing.name}", [*there, GROUPS])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
             "Learn it from",
@@ -119,7 +122,8 @@ def show_directions(listing: Listing, model: OpenedModel, encoded: EncodedPictur
             ],
             mode=LINE,
             direction=direction.vector * direction.step,
-            what=wish.what,
+            forth=wish.forth,
+            back=wish.back,
             note=wish.step,
             reach=wish.reach,
         )
@@ -164,6 +168,7 @@ def pick_wish(
     if source == GROUPS:
         return pick_groups(model, encoded)
     traits = {trait.name: trait for trait in picture_traits(model.config)}
+    keep_offered(f"{KEY}-look-{listing.name}", list(traits))
     name = st.selectbox(
         "Towards more",
         list(traits),
@@ -179,7 +184,8 @@ def pick_wish(
 
     return Wish(
         (LOOKS, name),
-        f"more {name}",
+        f"towards more {name}",
+        f"towards less {name}",
         name,
         f"One step is one standard deviation of {name} among held-out pictures.",
         REACH_OF_VALUES,
@@ -192,6 +198,8 @@ def pick_label(listing: Listing, model: OpenedModel) -> Wish | None:
     labels, classes = model.encodings.labels, model.config.data.classes
     assert labels is not None
     there = [classes[label] for label in np.unique(labels)]
+    for end in ("to", "from"):
+        keep_offered(f"{KEY}-{end}-{listing.name}", [OTHERS, *there] if end == "from" else there)
     to = st.selectbox(
         "Towards",
         there,
@@ -214,7 +222,8 @@ def pick_label(listing: Listing, model: OpenedModel) -> Wish | None:
     other = "all others" if against is None else f"class {start}"
     return Wish(
         (LABELS, to, start),
-        f"class {to}",
+        f"towards class {to}",
+        f"away from class {to}",
         f"class {to}",
         f"One step leads from the mean of {other} to that of class {to}.",
         REACH_OF_GROUPS,
@@ -235,6 +244,7 @@ def pick_factor(listing: Listing, model: OpenedModel, factors: Sequence[Factor])
             else [(factor.name, None)]
         )
     }
+    keep_offered(f"{KEY}-factor-{listing.name}", list(named))
     name = st.selectbox(
         "Towards",
         list(named),
@@ -249,7 +259,8 @@ def pick_factor(listing: Listing, model: OpenedModel, factors: Sequence[Factor])
     if choice is None:
         return Wish(
             (FACTORS, name),
-            f"more {name}",
+            f"towards more {name}",
+            f"towards less {name}",
             name,
             f"One step is one standard deviation of {name}.",
             REACH_OF_VALUES,
@@ -257,7 +268,8 @@ def pick_factor(listing: Listing, model: OpenedModel, factors: Sequence[Factor])
         )
     return Wish(
         (FACTORS, name),
-        name,
+        f"towards {name}",
+        f"away from {name}",
         name,
         "One step leads from the mean of all others to that of this choice.",
         REACH_OF_GROUPS,
@@ -297,7 +309,8 @@ def pick_groups(model: OpenedModel, encoded: EncodedPicture) -> Wish | None:
     start, end = (np.stack([one.mean for one in group]) for group in groups)
     return Wish(
         (GROUPS, *(tuple(one.picture.state for one in group) for group in groups)),
-        "the second group",
+        "towards the second group",
+        "towards the first group",
         "",
         "One step leads from the mean of the first group to that of the second.",
         REACH_OF_GROUPS,

@@ -78,7 +78,7 @@ def class_means(_model: OpenedModel, tag: int, name: str) -> list[Ingredient]:
     ]
 
 
-def keep_offered(key: str, offered: Sequence[str]) -> None:
+def keep_offered(key: str, offered: Sequence[object]) -> None:
     """Drop from a widget's value what is no longer offered, before the widget is shown."""
     value = st.session_state.get(key)
     if isinstance(value, list):

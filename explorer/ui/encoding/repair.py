@@ -15,6 +15,7 @@ from explorer.models.library import Listing, checkpoint_folders, list_checkpoint
 from explorer.ui import cached
 from explorer.ui.encoding.encoded import EncodedPicture
 from explorer.ui.encoding.files import to_data_url
+from explorer.ui.encoding.ingredients import keep_offered
 from explorer.ui.encoding.strip import StripPicture, show_strip
 from explorer.ui.mask import MaskRequest, pack_mask, show_mask
 from explorer.ui.words import plain
@@ -43,6 +44,7 @@ def show_repair(listing: Listing, model: OpenedModel, encoded: EncodedPicture) -
     if not repairers:
         show_commands(model)
         return
+    keep_offered(WHICH, list(repairers))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
             "Repair with",
@@ -121,6 +123,7 @@ def show_damage(
         seed = int(st.session_state.get(SEED, 0))
         return (damage(image[None], "noise", amount, seed=seed)[0] if amount else image), None
     factors = sorted({*FACTORS, int(chosen.amount)})
+    keep_offered(FACTOR, factors)
     factor = st.select_slider(
         "Times fewer pixels each way",
         factors,

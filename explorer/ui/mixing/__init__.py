@@ -63,7 +63,8 @@ class MixingRequest:
         corners: two to five; one for a line.
         direction: of a line, for one step of its slider, (D,).
         reach: of a line, steps to either side.
-        what: where the slider of a line leads to.
+        forth: where the slider of a line leads to, as "towards more ink".
+        back: and the other way, as "towards less ink".
         note: what a step of it is, in a sentence.
     """
 
@@ -79,7 +80,8 @@ class MixingRequest:
     closed: bool = False
     direction: Sequence[float] = ()
     reach: float = 3.0
-    what: str = ""
+    forth: str = ""
+    back: str = ""
     note: str = ""
 
 

@@ -7,6 +7,7 @@ const LEG_MS = 1600;                   // a leg of the path, when played
 const KEY_STEP = 0.02, KEY_FINE = 0.004;
 const PLANE_SIDE = 7, LEG_PICTURES = 6, MOST_STRIP = 21;
 const STEPS_A_LEG = 100;
+const OFFLINE = "No live connection: the picture follows when it is back.";
 
 class Mixing {
   constructor(root) {
@@ -18,7 +19,8 @@ class Mixing {
     this.link = new Link({
       onState: (phase, words) => {
         root.dataset.phase = phase;
-        this.phaseWords = phase === "live" ? "" : words;
+        // The link's own words promise what Explore does without a line, and this does not.
+        this.phaseWords = phase === "live" ? "" : phase === "offline" ? OFFLINE : words;
         this.tell();
       },
       onOpen: () => this.drawPictures(),
@@ -102,11 +104,11 @@ class Mixing {
 
   tell() {
     if (!this.data || (!this.spot && !this.range)) return;
-    const { mode, corners, what } = this.data;
+    const { mode, corners, forth, back } = this.data;
     let words;
     if (mode === "line") {
       const steps = this.along;
-      words = steps ? `${Math.abs(steps).toFixed(2)} step${Math.abs(steps) === 1 ? "" : "s"} ${steps > 0 ? "towards" : "away from"} ${what}` : "The picture itself, as the model decodes it";
+      words = steps ? `${Math.abs(steps).toFixed(2)} step${Math.abs(steps) === 1 ? "" : "s"} ${steps > 0 ? forth : back}` : "The picture itself, as the model decodes it";
     } else {
       words = this.weights()
         .map((weight, at) => [weight, corners[at].title])
@@ -164,11 +166,11 @@ class Mixing {
       Object.assign(image, { src: source, alt: title, title });
     });
     if (this.range) {
-      const { mode, reach, what } = this.data;
-      this.range.setAttribute("aria-label", mode === "line" ? `How far towards ${what}` : "How far along the path");
+      const { mode, reach, forth, back } = this.data;
+      this.range.setAttribute("aria-label", mode === "line" ? `How far ${forth}` : "How far along the path");
       if (mode === "line") {
         Object.assign(this.range, { min: -reach, max: reach, step: 0.05 });
-        this.ends.replaceChildren(...[`away from ${what}`, `towards ${what}`].map((text) => Object.assign(document.createElement("span"), { textContent: text })));
+        this.ends.replaceChildren(...[back, forth].map((text) => Object.assign(document.createElement("span"), { textContent: text })));
       }
     }
   }
