@@ -251,6 +251,6 @@ def _trap(scores: tuple[Score, ...]) -> str:
         return ""
     return (
         f"{_named(bound)} is better than that of {100 - bound.percentile:.0f} % of the held-out "
-        "images because it is simple, not because it is familiar: simple pictures are cheap for any "
-        "model."
+        "images because it is simple, not because it is familiar: simple pictures are cheap for "
+        "any model."
     )
