@@ -146,7 +146,13 @@ def _fit_drawing(picture: Image.Image, course: Course) -> NDArray[np.uint8]:
         )
         course.decide("framing", _INK_BOX, "there is nothing to crop to", FRAMINGS[1:])
         pixels = np.full(target.image_shape[1:], round(255 * target.background), np.uint8)
-        return _finish(pixels, "the upload is blank: no strokes were found in it", course)
+        note = "the upload is blank: no strokes were found in it"
+        if dark_strokes is not None:
+            note = (
+                f"no strokes {'darker' if dark_strokes else 'lighter'} than their ground were "
+                "found: swap light and dark, or choose another framing"
+            )
+        return _finish(pixels, note, course)
 
     if ink is not None:
         picture = _match_polarity(picture, ink, course)

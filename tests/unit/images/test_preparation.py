@@ -150,7 +150,7 @@ def test_polarity_is_kept_or_inverted_as_chosen():
 
 def test_a_side_without_strokes_is_blank_and_says_so():
     prepared = prepare(drawing(), polarity="keep")
-    assert "no strokes were found" in prepared.steps[-1].detail
+    assert "no strokes lighter than their ground were found" in prepared.steps[-1].detail
     assert prepared.image.max() == 0
     assert decision(prepared, "polarity").others == ("invert",)
 
