@@ -1,6 +1,6 @@
 """Take the screenshots of the README from the running app.
 
-python -m docs.screenshots                 # docs/explore.png and docs/compare.png
+python -m docs.screenshots                 # docs/explore.png, encode.png and compare.png
 python -m docs.screenshots --all FOLDER    # every page, wide and narrow, light and dark
 """
 
@@ -69,6 +69,7 @@ def show_encode(page: Page, url: str) -> None:
         {"name": "seven.png", "mimeType": "image/png", "buffer": draw_digit()}
     )
     page.get_by_text("Reconstruction", exact=True).wait_for()
+    page.wait_for_selector(".post[data-phase=live]")
     wait_for_page(page)
 
 
@@ -148,7 +149,7 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(**launch_options())
         if flags.all is None:
-            for name in ("explore", "compare"):
+            for name in PAGES:
                 take(
                     browser,
                     app.url,

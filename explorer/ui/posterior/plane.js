@@ -148,9 +148,9 @@ class Plane {
     const { names, deviation } = this.code;
     const on = this.which === PRINCIPAL ? "the codes' principal axes" : this.size === 1 ? names[0] : this.axes.map((axis) => names[axis]).join(" and ");
     this.words.textContent = deviation
-      ? `At true scale on ${on}: the posterior's 1 and 2 (dashed) standard deviations, z (dot), held-out codes (grey).`
-      : `The code as a dot on ${on}, among held-out codes. An autoencoder's posterior has no extent.`;
-    this.canvas.setAttribute("aria-label", this.words.textContent);
+      ? "At true scale: 1 and 2 (dashed) standard deviations, z as a dot, held-out codes in grey."
+      : "The code as a dot among held-out codes: it has no extent.";
+    this.canvas.setAttribute("aria-label", `The ${deviation ? "posterior" : "code"} on ${on}. ${this.words.textContent}`);
     const button = this.bar.querySelector("button");
     if (button) button.textContent = this.close ? "All codes" : "Closer";
   }
