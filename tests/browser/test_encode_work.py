@@ -186,6 +186,8 @@ def test_codes_are_taken_away_as_csv_npz_and_png(encoded, files, tmp_path):
     assert [row["name"] for row in rows] == [name for name, _ in files]
     written = [[float(row[f"mean_{axis}"]) for axis in range(8)] for row in rows]
     np.testing.assert_allclose(written, codes, atol=1e-5)
+    assert all(0 <= float(row["percentile"]) <= 100 for row in rows)
+    assert {row["familiar"] for row in rows} <= {"familiar", "unusual", "unlike"}
     with np.load(io.BytesIO(download(encoded, "Codes as NPZ", tmp_path))) as stored:
         np.testing.assert_allclose(stored["mean"], codes, atol=1e-5)
         assert stored["negative_elbo"].shape == (3,)

@@ -36,7 +36,8 @@ def show_batch(listing: Listing, model: OpenedModel, encoded: EncodedPicture) ->
             if familiarity is None
             else [verdict_of(familiarity, model, one) for one in everyone]
         )
-    show_table(model, everyone, classes, familiarity, verdicts)
+        percentiles = None if familiarity is None else percentiles_of(familiarity, everyone)
+    show_table(model, everyone, classes, percentiles, verdicts)
     missing = len(gallery.pictures) - len(everyone)
     if missing:
         st.caption(f"{missing} more cannot be prepared as they are set; open one to see why.")
@@ -45,7 +46,7 @@ def show_batch(listing: Listing, model: OpenedModel, encoded: EncodedPicture) ->
             "The percentiles need figures of the held-out pictures, which this checkpoint has not: "
             f"run `python -m explorer.encode.familiarity {listing.name}` once."
         )
-    show_downloads(listing, model, everyone, classes, verdicts)
+    show_downloads(listing, everyone, columns_of(everyone, classes, percentiles, verdicts))
 
 
 def classes_of(model: OpenedModel, everyone: Sequence[EncodedPicture]) -> list[str] | None:
@@ -63,11 +64,19 @@ def bound_of(encoded: EncodedPicture) -> float:
     return float(encoded.bounds.reconstruction_nll[0] if bound is None else bound[0])
 
 
+def percentiles_of(
+    familiarity: Familiarity, everyone: Sequence[EncodedPicture]
+) -> NDArray[np.float64]:
+    """How many in a hundred held-out pictures cost less than each, (N,)."""
+    values = np.array([bound_of(one) for one in everyone], np.float32)
+    return familiarity.held_out.percentile("bound", values)
+
+
 def show_table(
     model: OpenedModel,
     everyone: Sequence[EncodedPicture],
     classes: Sequence[str] | None,
-    familiarity: Familiarity | None,
+    percentiles: NDArray[np.float64] | None,
     verdicts: Sequence[Verdict] | None,
 ) -> None:
     """One row a picture; a row that is picked becomes the picture that is looked at."""
@@ -81,9 +90,8 @@ def show_table(
     }
     if is_vae:
         columns["KL, nats"] = [one.kl for one in everyone]
-    if familiarity is not None and verdicts is not None:
-        values = np.array([bound_of(one) for one in everyone], np.float32)
-        columns["Percentile"] = familiarity.held_out.percentile("bound", values)
+    if percentiles is not None:
+        columns["Percentile"] = percentiles
     if classes is not None:
         columns["Nearest class"] = list(classes)
     if verdicts is not None:
@@ -129,14 +137,9 @@ def show_table(
 
 
 def show_downloads(
-    listing: Listing,
-    model: OpenedModel,
-    everyone: Sequence[EncodedPicture],
-    classes: Sequence[str] | None,
-    verdicts: Sequence[Verdict] | None,
+    listing: Listing, everyone: Sequence[EncodedPicture], columns: dict[str, NDArray[Any]]
 ) -> None:
     """Codes and pictures as files, each made when it is asked for."""
-    columns = columns_of(everyone, classes, verdicts)
     sheet = [(one.image, one.bounds.reconstruction[0]) for one in everyone]
     with st.container(horizontal=True):
         st.download_button(
@@ -172,6 +175,7 @@ def show_downloads(
 def columns_of(
     everyone: Sequence[EncodedPicture],
     classes: Sequence[str] | None,
+    percentiles: NDArray[np.float64] | None,
     verdicts: Sequence[Verdict] | None,
 ) -> dict[str, NDArray[Any]]:
     """The table as arrays by name: (N,), or (N, D)."""
@@ -190,6 +194,8 @@ def columns_of(
     if first.log_var is not None:
         found["kl"] = np.array([math.nan if one.kl is None else one.kl for one in everyone])
         found["negative_elbo"] = np.array([bound_of(one) for one in everyone])
+    if percentiles is not None:
+        found["percentile"] = percentiles
     if classes is not None:
         found["nearest_class"] = np.array(classes, np.str_)
     if verdicts is not None:

@@ -113,7 +113,6 @@ class Mixing {
       words = this.weights()
         .map((weight, at) => [weight, corners[at].title])
         .filter(([weight]) => weight > 0.004)
-        .sort((one, other) => other[0] - one[0])
         .map(([weight, title]) => `${Math.round(100 * weight)} % of ${title}`)
         .join(" + ");
     }
