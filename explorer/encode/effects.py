@@ -16,6 +16,7 @@ from explorer.models.codec import Codec
 IMAGES, RANDOMS = 96, 39
 SPREAD = 500  # images that a trait's standard deviation is taken over
 FEWEST = 8
+LEAST_SEEN = 0.1  # standard deviations; what is less moves nobody's eye, however certain it is
 _RESAMPLES = 1000
 _CONFIDENCE = 0.95
 _TOGETHER = 1024  # pictures decoded at once
@@ -49,8 +50,9 @@ class TraitEffect:
 
     @property
     def moves(self) -> bool:
-        """Whether the effect is more than random directions', and of a certain sign."""
-        return abs(self.effect) > self.random and self.low * self.high > 0
+        """Whether the effect is more than random directions', of a certain sign, and to be seen."""
+        seen = abs(self.effect) >= LEAST_SEEN
+        return seen and abs(self.effect) > self.random and self.low * self.high > 0
 
 
 @dataclass(frozen=True)
@@ -91,18 +93,23 @@ class Effect:
         beside.sort(key=lambda trait: -abs(trait.effect))
         among = f"95 of 100 random directions stay below {own.random:.2f}"
         if own.moves and own.effect > 0:
-            said = f"It moves {target} by {own.effect:+.2f} standard deviations; {among}."
+            said = f"It moves {target} by {signed(own.effect)} standard deviations; {among}."
         elif own.moves:
-            said = f"It moves {target} the wrong way, by {own.effect:+.2f}; {among}."
+            said = f"It moves {target} the wrong way, by {signed(own.effect)}; {among}."
         else:
             said = (
-                f"It does not move {target} more than chance does: {own.effect:+.2f} standard "
+                f"It does not move {target} more than chance does: {signed(own.effect)} standard "
                 f"deviations, and {among}."
             )
         if not beside:
             return f"{said} Of what else was measured, it moves nothing more than chance."
-        others = ", ".join(f"{trait.name} ({trait.effect:+.2f})" for trait in beside)
+        others = ", ".join(f"{trait.name} ({signed(trait.effect)})" for trait in beside)
         return f"{said} It also moves {others}."
+
+
+def signed(value: float) -> str:
+    """With its sign and two digits; what rounds to nothing has no sign of its own."""
+    return f"{round(value, 2) + 0.0:+.2f}"
 
 
 def measure_effect(

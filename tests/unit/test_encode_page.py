@@ -11,6 +11,7 @@ from PIL import Image
 
 from explorer.encode.__main__ import build_parser as build_encode_parser
 from explorer.encode.codes import Codes
+from explorer.encode.effects import TraitEffect, signed
 from explorer.encode.familiarity import build_parser as build_familiarity_parser
 from explorer.images.batch import MAX_ARCHIVE_BYTES, MAX_ENTRIES, MAX_EXPANDED_BYTES
 from explorer.images.decoding import FEWER_PIXELS, MAX_PIXELS
@@ -66,6 +67,22 @@ def test_the_photographs_are_those_that_were_measured():
     assert rows[2][1].startswith(f"{plain['photographs, plain intake, k = 1']['ratio']:.3f}")
 
 
+def test_the_directions_are_those_that_were_measured():
+    found = json.loads((DOCS / "results" / "directions.json").read_text())["models"]
+    rows, model = rows_below("## Directions"), ""
+    assert len(rows) == len(found["mnist-vae-16"]) + len(found["faces-vae-16"])
+    for name, target, effect, random, moves, beside in rows:
+        model = name or model
+        own = found[model][target]["own"]
+        trait = TraitEffect(**own)
+        told = f"{signed(own['effect'])} ({signed(own['low'])} to {signed(own['high'])})"
+        assert (effect, random) == (told, f"{own['random']:.2f}"), target
+        assert moves == ("yes" if trait.moves and trait.effect > 0 else "no"), target
+        others = found[model][target]["beside"][:4]
+        assert beside == ", ".join(f"{one['name']} {signed(one['effect'])}" for one in others)
+    assert f"({signed(found['faces-ae-16']['gaze']['own']['effect'])})" in PAGE
+
+
 def test_the_limits_are_the_intakes():
     for told in (
         f"{MAX_BYTES // 2**20} MiB a file",
@@ -84,7 +101,7 @@ def test_every_command_is_understood():
         for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)
         for line in block.strip().splitlines()
     ]
-    assert len(commands) == 8
+    assert len(commands) == 9
     for words in commands:
         if "train_vae.py" in words:
             parse_flags(words[2:])

@@ -163,6 +163,8 @@ def test_a_trait_that_was_not_asked_for_is_told():
 def test_an_effect_within_chance_is_no_move():
     trait = TraitEffect("x", "", 0.5, 0.4, 0.6, 0.7, 0.2, 0.2, -0.3)
     assert not trait.moves
+    tiny = TraitEffect("x", "", 0.05, 0.04, 0.06, 0.01, 0.02, 0.02, -0.03)
+    assert not tiny.moves
 
 
 def bar(top, bottom, left, right, lean=0.0):
