@@ -315,6 +315,14 @@ def test_the_path_is_taken_away_as_gif_and_png(encoded, tmp_path):
     assert plane.width == plane.height
 
 
+def test_without_a_live_connection_the_mixture_says_so(page, app_server):
+    page.route_web_socket("**/explorer-live/**", lambda socket: socket.close())
+    open_encode(page, app_server.url, held_out_files(2))
+    open_section(page, "Between pictures")
+    note = page.locator(".mixing-note")
+    expect(note).to_contain_text("No live connection", timeout=PATIENCE)
+
+
 # -- arithmetic --
 
 
@@ -336,6 +344,8 @@ def test_codes_are_added_up_and_sent_to_the_sliders(encoded, files):
 def test_the_choices_are_kept_while_another_section_is_looked_at(encoded):
     open_section(encoded, "Arithmetic")
     pick_option(encoded, "encode-sum-a", "3 · digit 2.png")
+    card = encoded.locator(".st-key-encode-sum-a-card")
+    expect(card.get_by_alt_text("3 · digit 2.png")).to_be_visible(timeout=PATIENCE)
     open_section(encoded, "Around it")
     open_section(encoded, "Arithmetic")
     box = encoded.locator(".st-key-encode-sum-a").get_by_role("combobox")

@@ -77,7 +77,8 @@ def show_between(listing: Listing, model: OpenedModel, encoded: EncodedPicture) 
         required=True,
         persist_state="session",
         help="lerp is the straight line. slerp keeps on the arc about the origin, where codes of "
-        "many axes lie: in 16 axes N(0, I) has hardly any at its middle.",
+        "many axes lie: in 16 axes N(0, I) has hardly any at its middle. Between corners that lie "
+        "all around the origin there is no such arc, and the line stays straight.",
     )
     closed = False
     if mode == PATH and len(keys) > FEWEST:
