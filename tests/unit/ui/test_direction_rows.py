@@ -1,7 +1,8 @@
 import numpy as np
 
 from explorer.encode.effects import Effect, TraitEffect
-from explorer.ui.encoding.directions import MOST_ROWS, halves, moved_words, order_rows
+from explorer.ui.encoding.directions import MOST_ROWS, moved_words, order_rows
+from explorer.ui.encoding.wishes import halves
 
 
 def trait(name, effect, random=0.5):
