@@ -117,7 +117,12 @@ def download(page, button, tmp_path):
 
 
 def pick_option(page, key, title):
-    page.locator(f".st-key-{key}").get_by_role("combobox").click()
+    box = page.locator(f".st-key-{key}").get_by_role("combobox")
+    if box.input_value() == title:
+        return
+    # In the midst of the window: at its edge the list of options may open out of sight.
+    box.evaluate("(element) => element.scrollIntoView({ block: 'center' })")
+    box.click()
     page.get_by_role("option", name=title, exact=True).click()
     wait_for_idle(page)
     wait_for_page(page)
