@@ -459,7 +459,10 @@ class LatentMap {
   drawTrail(now) {
     if (!this.points || !this.flat || !this.range || !this.ratio) { this.trail.clear(); return; }
     const seen = { pixel: (place) => this.pixel(place), area: this.area, ratio: this.ratio, colour: this.text };
-    if (this.trail.draw(now, seen)) this.want("trail");
+    // It fades by steps: sixty pictures a second of a fading line would cost more than the line.
+    clearTimeout(this.trailTimer);
+    const pause = this.trail.draw(now, seen);
+    if (pause !== null) this.trailTimer = setTimeout(() => this.want("trail"), pause);
   }
 
   drawRing(context, place, radius) { this.drawRingAt(context, this.pixel(place), radius); }
@@ -984,6 +987,7 @@ class LatentMap {
     clearTimeout(this.cardTimer);
     clearTimeout(this.restTimer);
     clearTimeout(this.solidTimer);
+    clearTimeout(this.trailTimer);
     cancelAnimationFrame(this.frame);
     window.removeEventListener("pointerup", this.onUp, true);
     this.resize.disconnect();

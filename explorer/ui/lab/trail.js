@@ -4,8 +4,8 @@
 const TRAIL_MS = 1500;
 const TRAIL_EDGE = 3;        // px around its lines
 const TRAIL_STEP = 64;       // px by which its canvas grows
-const SLOW_TRAIL = 45;       // ms between two frames from which the trail is drawn more rarely
-const TRAIL_RARELY = 120;          // ms
+const TRAIL_PACE = 60;       // ms between two drawings of a trail that only fades
+const TRAIL_WAIT = 300;      // ms without a new place after which it only fades
 
 class Trail {
   /* parent: the map's box; before: the element that the trail lies under. */
@@ -30,18 +30,14 @@ class Trail {
     this.canvas.style.visibility = "hidden";
   }
 
-  /* Draws what is left of it; whether more is to be drawn later.
+  /* Draws what is left of it; in how many ms it is to be drawn again, null for never.
      pixel(place) -> where it lies, area: the box that it is seen in, both in px of the parent. */
   draw(now, { pixel, area, ratio, colour }) {
-    const slow = now - this.asked > SLOW_TRAIL && now - this.asked < 1000;
-    this.asked = now;
     this.steps = this.steps.filter(({ at }) => now - at < TRAIL_MS);
     if (this.steps.length < 2) {
       this.hide();
-      return this.steps.length > 0;
+      return this.steps.length ? TRAIL_WAIT : null;
     }
-    if (slow && now - this.drawn < TRAIL_RARELY) return true;
-    this.drawn = now;
     const spots = this.steps.map(({ place }) => pixel(place));
     const left = Math.max(area.x, Math.floor(Math.min(...spots.map(({ x }) => x)) - TRAIL_EDGE));
     const top = Math.max(area.y, Math.floor(Math.min(...spots.map(({ y }) => y)) - TRAIL_EDGE));
@@ -49,7 +45,7 @@ class Trail {
     const bottom = Math.min(area.y + area.height, Math.max(...spots.map(({ y }) => y)) + TRAIL_EDGE);
     if (!(right > left && bottom > top)) {
       this.hide();
-      return true;
+      return TRAIL_WAIT;
     }
     const context = this.open(right - left, bottom - top, ratio);
     this.canvas.style.transform = `translate(${left}px, ${top}px)`;
@@ -67,7 +63,7 @@ class Trail {
       context.lineTo(spots[at].x, spots[at].y);
       context.stroke();
     }
-    return true;
+    return Math.max(TRAIL_PACE, TRAIL_WAIT - (now - this.steps.at(-1).at));
   }
 
   /* An empty canvas of at least this size; it shrinks only when it is far too large. */
