@@ -4,7 +4,7 @@
    a Lab object kept on the root element. Streamlit is told only settled states. */
 
 const SETTLE_DELAY = 250;    // ms after the last key press
-const TRUTH_EVERY = 110;     // ms
+const TRUTH_EVERY = 110, TRUTH_AT_LEAST = 600;    // ms
 const GLIDE_CODE = 260;      // ms that the sliders take to another code
 const NOTE_MS = 9000;
 const MOST_UNDO = 200;
@@ -753,7 +753,11 @@ class Lab {
       clearTimeout(this.truthTimer);
       this.truthTimer = null;
       this.sendTruth();
-    } else this.truthTimer ??= setTimeout(() => this.sendTruth(), TRUTH_EVERY);
+    } else {
+      // On a busy machine pictures come first: the truth is asked for more rarely there.
+      const pause = Math.min(TRUTH_AT_LEAST, Math.max(TRUTH_EVERY, 5 * this.link.slots.pinned.lag));
+      this.truthTimer ??= setTimeout(() => this.sendTruth(), pause);
+    }
   }
 
   sendTruth() {

@@ -24,6 +24,12 @@ class Slot {
   clear() {
     this.wanted = null;
     this.inFlight = [];
+    this.lag = 0;
+  }
+
+  sent(sequence) {
+    this.inFlight.push(sequence);
+    this.last = { sequence, at: performance.now() };
   }
 
   get quiet() { return !this.wanted && !this.inFlight.length; }
@@ -31,6 +37,8 @@ class Slot {
   /* Whether the answer of this number is news. */
   answered(sequence) {
     this.inFlight = this.inFlight.filter((waiting) => waiting > sequence);
+    // ms, of the last answers: how far this machine and the line are behind.
+    if (this.last?.sequence === sequence) this.lag += 0.3 * (performance.now() - this.last.at - this.lag);
     if (sequence <= this.drawn) return false;
     this.drawn = sequence;
     return true;
@@ -173,7 +181,7 @@ class Link {
       slot.about = about;
       const frame = this.frame(kind, flags, 4 * values.length);
       for (let at = 0; at < values.length; at += 1) frame.setFloat32(HEADER + 4 * at, values[at], true);
-      slot.inFlight.push(this.sequence);
+      slot.sent(this.sequence);
       this.socket.send(frame.buffer);
     }
   }
