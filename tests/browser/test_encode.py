@@ -271,6 +271,10 @@ def test_a_photograph_is_taken_by_the_camera(chromium, app_server):
         page = browser.new_context(permissions=["camera"]).new_page()
         open_encode(page, app_server)
         way(page, "Camera")
+        # Streamlit's button is there before the camera's first picture, and takes none then.
+        page.wait_for_function(
+            "() => document.querySelector('video')?.readyState >= 3", timeout=PATIENCE
+        )
         page.get_by_test_id("stCameraInputButton").click(timeout=PATIENCE)
         wait_for_picture(page, "1 · Photograph.jpg")
         expect(page.locator(".tray")).to_have_attribute("data-count", "1")
