@@ -147,8 +147,10 @@ def test_boxes_and_lassos_are_summed_up_and_give_a_direction(page, app_server, d
         (left - 4, bottom + 4),
     ]
     choose_tool(page, "lasso")
+    run = run_number(page)
     draw(page, [*corners, corners[0]])
     second = assert_selection(page, digits, "B", rows_within(page, corners))
+    wait_for_run(page, run + 1)  # Streamlit has heard of it
 
     # The direction A - B, from where one is.
     slider = page.get_by_role("slider", name="Along the direction A minus B, in its own lengths")
