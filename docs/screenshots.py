@@ -13,11 +13,19 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.browser.chromium import launch_options
-from tests.browser.lab import model_name, open_lab, pick_model, wait_for_idle, wait_for_page
+from tests.browser.lab import (
+    PATIENCE,
+    model_name,
+    open_lab,
+    pick_model,
+    wait_for_idle,
+    wait_for_lab,
+    wait_for_page,
+)
 from tests.browser.server import StreamlitServer
 
 DOCS = Path(__file__).resolve().parent
-MODEL, PAIR = "mnist-vae-16", "mnist-vae-2"
+MODEL = "mnist-vae-16"
 WINDOWS: dict[str, ViewportSize] = {
     "wide": {"width": 1440, "height": 900},
     "narrow": {"width": 390, "height": 844},
@@ -26,10 +34,17 @@ SCHEMES = ("light", "dark")
 PAGES = ("explore", "encode", "compare")
 CLASS = "3"  # of the point that the pointer rests on
 
+# Every model that is compared has answered, and said where the code lies in it.
+ANSWERED = """() => {
+  const root = document.querySelector('.cursor'), models = root?.cursor?.contestants ?? [];
+  return models.length > 1 && models.every((one) => one.frames > 0 && one.link.quiet)
+    && !root.textContent.includes('Loading');
+}"""
+
 # The point of a class that lies nearest to the class's middle on the map.
 MIDDLE = """(name) => {
-  const root = document.querySelector('.lab'), { map } = root.lab, { points, data } = map;
-  const rows = [...points.labels.keys()].filter((row) => data.classes[points.labels[row]] === name);
+  const root = document.querySelector('.lab'), { map, labels } = root.lab, { points, data } = map;
+  const rows = [...labels.keys()].filter((row) => data.classes[labels[row]] === name);
   const middle = [0, 1].map((axis) => {
     const places = rows.map((row) => points.places[2 * row + axis]).sort((a, b) => a - b);
     return places[Math.floor(places.length / 2)];
@@ -54,10 +69,14 @@ def draw_digit() -> bytes:
 def show_explore(page: Page, url: str) -> None:
     """Explore with a point of the map chosen, and the pointer on it."""
     open_lab(page, url, MODEL)
-    page.mouse.move(*page.evaluate(MIDDLE, CLASS))
-    page.wait_for_selector(".lab-ring", state="visible")
     page.mouse.click(*page.evaluate(MIDDLE, CLASS))
+    wait_for_lab(page, MODEL)
+    # The card is that of a point which the pointer comes to.
+    across, down = page.evaluate(MIDDLE, CLASS)
+    page.mouse.move(across - 60, down)
+    page.mouse.move(across, down, steps=4)
     page.wait_for_selector(".lab-card", state="visible")
+    wait_for_lab(page, MODEL)
     wait_for_page(page)
 
 
@@ -76,10 +95,10 @@ def show_encode(page: Page, url: str) -> None:
 def show_compare(page: Page, url: str) -> None:
     """Compare with a pair."""
     open_lab(page, url)
-    if model_name(page) != PAIR:
-        pick_model(page, PAIR)
+    if model_name(page) != MODEL:
+        pick_model(page, MODEL)
     open_page(page, "Compare")
-    page.get_by_text("Samples from the same z").wait_for()
+    page.wait_for_function(ANSWERED, timeout=PATIENCE)
     wait_for_page(page)
 
 
