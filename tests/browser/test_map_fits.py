@@ -122,7 +122,8 @@ def test_a_fit_of_two_people_goes_on_is_shared_glides_in_and_is_kept(new_page, a
     told = page.evaluate("() => window.told")
     shares = [share for share, _ in told if share >= 0]
     assert shares == sorted(shares)
-    assert len(set(shares)) > 3  # a busy machine's browser looks at fewer of them
+    # How many of them are seen is a matter of the machine; one was on the way.
+    assert any(0 < share < 1 for share in shares)
     assert 0.9 < max(shares) <= 1
     assert any("epoch" in words for _, words in told)
 

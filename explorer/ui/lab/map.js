@@ -509,7 +509,8 @@ class LatentMap {
     const start = performance.now();
     const step = (now) => {
       if (this.layer.former === null || !this.root.isConnected) return;
-      const share = Math.min(1, (now - start) / GLIDE_MS);
+      // A frame's time may lie before the call that started the glide.
+      const share = Math.min(1, Math.max(0, (now - start) / GLIDE_MS));
       this.layer.glide = share * share * (3 - 2 * share);
       if (share === 1) {
         this.layer.endGlide();
