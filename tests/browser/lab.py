@@ -237,9 +237,15 @@ def record(page: Page, expression: str) -> None:
 
 
 def recorded(page: Page) -> list[Any]:
-    """What was kept, without repetitions in a row; nothing is kept any more."""
+    """What was kept, without repetitions in a row, up to now; nothing is kept any more."""
     seen = page.evaluate(
-        "() => { const seen = window.seenByTest; window.seenByTest = null; return seen; }"
+        """async () => {
+          // What is so now is looked at in the next frame.
+          for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+          const seen = window.seenByTest;
+          window.seenByTest = null;
+          return seen;
+        }"""
     )
     return [json.loads(one) for one in seen]
 
