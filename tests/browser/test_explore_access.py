@@ -99,6 +99,8 @@ def test_every_control_has_a_name_for_a_screen_reader(page, app_server):
 
 def test_the_tab_key_reaches_every_control_and_shows_where_it_is(page, app_server):
     open_lab(page, app_server.url, MNIST)
+    # The neighbours come after the map, a button each.
+    wait_for(page, "root.querySelectorAll('.lab-thumb').length === 12")
     reachable = page.evaluate(
         """() => [...document.querySelectorAll(
           '.lab button, .lab input, .lab select, .lab [tabindex]')]
