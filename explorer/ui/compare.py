@@ -4,12 +4,12 @@ import streamlit as st
 
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
-from explorer.live.route import PREFIX
 from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, differences, find_pair
 from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
 from explorer.regularity.verdict import standings, write_verdict
 from explorer.ui import cached
+from explorer.ui.addresses import live_base
 from explorer.ui.comparing.axes import show_axes
 from explorer.ui.comparing.between import show_interpolation
 from explorer.ui.comparing.comparison import COLUMN_WORDS, Comparison, other_seeds
@@ -117,7 +117,6 @@ def show_shared_cursor(models: list[OpenedModel], names: list[str], column: str)
     """The same z decoded live in every model while the pointer moves."""
     for model, name in zip(models, names, strict=True):
         shared_hub().allow(cached.live_token(), name, model.folder, model.stamp)
-    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
     contestants = []
     for model, name in zip(models, names, strict=True):
         channels, height, width = model.config.data.image_shape
@@ -136,7 +135,7 @@ def show_shared_cursor(models: list[OpenedModel], names: list[str], column: str)
         )
     show_cursor(
         CursorRequest(
-            base=(f"/{path}" if path else "") + PREFIX,
+            base=live_base(),
             token=cached.live_token(),
             models=contestants,
             fair=column == SCALE_FAIR,

@@ -6,14 +6,14 @@ import sys
 import zlib
 
 import numpy as np
-import streamlit as st
 
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
-from explorer.live.route import PREFIX, plotly_path
+from explorer.live.route import plotly_path
 from explorer.models.library import Listing
 from explorer.plots.palette import PETROFF, class_colours
 from explorer.ui import cached, state
+from explorer.ui.addresses import base_path, live_base
 from explorer.ui.lab import LabAxis, LabRequest, SettledCode, settled_code, show_lab
 
 KEY = "lab"
@@ -46,8 +46,6 @@ def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
     """What the component is told about one model."""
     summary = cached.axis_summary(model, model.tag, listing.name)
     channels, height, width = model.config.data.image_shape
-    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    base = f"/{path}" if path else ""
     remembered = state.remembered_code(listing.name, model.tag)
     pushed = state.pushed_code(listing.name)
     settled = settled_of(model, listing)
@@ -57,8 +55,8 @@ def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
         name=listing.name,
         tag=model.tag,
         fingerprint=bookmark_key(model),
-        base=base + PREFIX,
-        plotly=base + plotly_path(),
+        base=live_base(),
+        plotly=base_path() + plotly_path(),
         token=cached.live_token(),
         shape=(height, width, channels),
         axes=[

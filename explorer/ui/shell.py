@@ -14,11 +14,12 @@ from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, checkpoint_folders, list_checkpoints
 from explorer.ui import cached, state
 from explorer.ui.former import keep_former, show_changes
+from explorer.ui.sources import source
 from explorer.ui.watch import STYLE as WATCH_STYLE
 from explorer.ui.watch import show_watch
 from explorer.ui.words import plain
 
-STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+STYLE = source("page.css")
 ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from the network
 FIRST_CHOICE = "mnist-vae-16"
 LONGEST_NAME = 80  # characters of a name that came with an address

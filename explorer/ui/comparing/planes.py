@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from explorer.errors import ExplorerError
 from explorer.live.hub import Stamp
 from explorer.live.model import OpenedModel
-from explorer.live.route import PREFIX, plotly_path
+from explorer.live.route import plotly_path
 from explorer.live.spaces import PRINCIPAL, Space, look_at_space, manifold_sheet, measure_stretch
 from explorer.ui import cached
+from explorer.ui.addresses import base_path, live_base
 from explorer.ui.comparing.comparison import Comparison, key_of, show_sheet
 from explorer.ui.plane import PlaneRequest, show_plane
 from explorer.ui.words import plain
@@ -137,11 +138,9 @@ def plane_request(
     ways: Sequence[Sequence[Sequence[float]]] = (),
 ) -> PlaneRequest:
     """What the component is told of one model's plane."""
-    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    base = f"/{path}" if path else ""
     return PlaneRequest(
-        base=base + PREFIX,
-        plotly=base + plotly_path(),
+        base=live_base(),
+        plotly=base_path() + plotly_path(),
         token=cached.live_token(),
         name=name,
         tag=model.tag,

@@ -2,22 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 
 import streamlit as st
 
-from explorer.ui import lab
-
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
+from explorer.ui.sources import LIVE_SCRIPTS, source
 
 _component = st.components.v2.component(
     "latent_explorer.cursor",
-    html=_source("cursor.html"),
-    css=_source("cursor.css"),
-    js="\n".join([lab.source("link.js"), lab.source("pixels.js"), _source("cursor.js")]),
+    html=source("cursor/cursor.html"),
+    css=source("cursor/cursor.css"),
+    js=source(*LIVE_SCRIPTS, "cursor/cursor.js"),
     isolate_styles=False,
 )
 

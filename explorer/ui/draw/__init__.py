@@ -5,27 +5,20 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from typing import Any
 
 import streamlit as st
 
-from explorer.ui import lab
+from explorer.ui.sources import LIVE_SCRIPTS, source
 
 LARGEST_STROKES = 2**20  # characters of JSON that are kept
 
 
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
 _component = st.components.v2.component(
     "latent_explorer.draw",
-    html=_source("draw.html"),
-    css=_source("draw.css"),
-    js="\n".join(
-        [lab.source("link.js"), lab.source("pixels.js"), _source("link.js"), _source("draw.js")]
-    ),
+    html=source("draw/draw.html"),
+    css=source("draw/draw.css"),
+    js=source(*LIVE_SCRIPTS, "draw/link.js", "draw/draw.js"),
     isolate_styles=False,
 )
 

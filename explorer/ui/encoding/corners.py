@@ -19,6 +19,7 @@ from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing
 from explorer.ui import cached, state
+from explorer.ui.addresses import live_base
 from explorer.ui.encoding.encoded import EncodedPicture
 from explorer.ui.encoding.files import to_png
 from explorer.ui.encoding.ingredients import (
@@ -27,7 +28,6 @@ from explorer.ui.encoding.ingredients import (
     keep_offered,
     picture_key,
 )
-from explorer.ui.encoding.ways import live_base
 from explorer.ui.mixing import PATH, PLANE, MixingCorner, MixingRequest, show_mixing
 
 CORNERS, MODE, HOW, CLOSED = (

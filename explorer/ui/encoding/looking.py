@@ -18,10 +18,10 @@ from explorer.models.bound import AxisUse, PosteriorDraws, draw_posterior, measu
 from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing
 from explorer.ui import cached
+from explorer.ui.addresses import live_base
 from explorer.ui.encoding.encoded import EncodedPicture
 from explorer.ui.encoding.familiar import familiarity_of, verdict_of
 from explorer.ui.encoding.verdict import show_unmeasured, show_verdict
-from explorer.ui.encoding.ways import live_base
 from explorer.ui.posterior import (
     Amounts,
     Code,

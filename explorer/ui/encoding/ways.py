@@ -12,10 +12,10 @@ from explorer.images.fitting import ModelInput
 from explorer.images.intake import MAX_BYTES
 from explorer.images.sheet import to_picture
 from explorer.live.model import OpenedModel
-from explorer.live.route import PREFIX
 from explorer.models.library import Listing
 from explorer.models.pictures import held_out_pictures, known_at_hand
 from explorer.ui import cached
+from explorer.ui.addresses import live_base
 from explorer.ui.draw import DrawRequest, drawn, show_draw
 from explorer.ui.encoding.files import to_png
 from explorer.ui.encoding.gallery import Gallery, session_gallery
@@ -183,12 +183,6 @@ def show_canvas(listing: Listing, model: OpenedModel, gallery: Gallery) -> None:
         key=_DRAW,
         on_drawn=take_drawing,
     )
-
-
-def live_base() -> str:
-    """The path of the live route below the server's own."""
-    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return (f"/{path}" if path else "") + PREFIX
 
 
 def session_canvas(gallery: Gallery) -> Canvas:

@@ -6,33 +6,24 @@ the browser and on the live route.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from typing import Any
 
 import streamlit as st
 
+from explorer.ui.sources import LIVE_SCRIPTS, source
+
 SCRIPTS = (
-    "link.js", "pixels.js", "points.js", "trail.js", "map.js", "colours.js",
-    "sliders.js", "panels.js", "lab.js",
+    *LIVE_SCRIPTS, "lab/points.js", "lab/trail.js", "lab/map.js", "lab/colours.js",
+    "lab/sliders.js", "lab/panels.js", "lab/lab.js",
 )  # fmt: skip
 
-
-def source(name: str) -> str:
-    """The text of one of this folder's files."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-PAGE = files("explorer.ui").joinpath("page.css").read_text(encoding="utf-8")
-
-# Text, not paths: Streamlit refuses file paths outside an installed component.
 # Not isolated: a shadow root breaks Plotly's mode bar.
 _component = st.components.v2.component(
     "latent_explorer.lab",
-    html=source("lab.html"),
+    html=source("lab/lab.html"),
     # With the page's style: Streamlit draws its own copy later, and the map would change its size.
-    css=PAGE + source("lab.css"),
-    # One module: a component takes a single text.
-    js="\n".join(map(source, SCRIPTS)),
+    css=source("page.css", "lab/lab.css"),
+    js=source(*SCRIPTS),
     isolate_styles=False,
 )
 

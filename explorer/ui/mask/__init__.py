@@ -4,22 +4,18 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
+from explorer.ui.sources import source
 
 _component = st.components.v2.component(
     "latent_explorer.mask",
-    html=_source("mask.html"),
-    css=_source("mask.css"),
-    js=_source("mask.js"),
+    html=source("mask/mask.html"),
+    css=source("mask/mask.css"),
+    js=source("mask/mask.js"),
     isolate_styles=False,
 )
 

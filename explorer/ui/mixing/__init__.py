@@ -2,31 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 
 import streamlit as st
 
-from explorer.ui import lab
+from explorer.ui.sources import LIVE_SCRIPTS, source
 
 PATH, PLANE, LINE = "path", "plane", "line"
 
 
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
 _component = st.components.v2.component(
     "latent_explorer.mixing",
-    html=_source("mixing.html"),
-    css=_source("mixing.css"),
-    js="\n".join(
-        [
-            lab.source("link.js"),
-            lab.source("pixels.js"),
-            _source("mixtures.js"),
-            _source("mixing.js"),
-        ]
-    ),
+    html=source("mixing/mixing.html"),
+    css=source("mixing/mixing.css"),
+    js=source(*LIVE_SCRIPTS, "mixing/mixtures.js", "mixing/mixing.js"),
     isolate_styles=False,
 )
 

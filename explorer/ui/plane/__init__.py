@@ -2,23 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from typing import Any
 
 import streamlit as st
 
-from explorer.ui import lab
-
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
+from explorer.ui.sources import LIVE_SCRIPTS, source
 
 _component = st.components.v2.component(
     "latent_explorer.plane",
     html='<div class="plane"></div>',
-    css=_source("plane.css"),
-    js="\n".join([lab.source("link.js"), lab.source("pixels.js"), _source("plane.js")]),
+    css=source("plane/plane.css"),
+    js=source(*LIVE_SCRIPTS, "plane/plane.js"),
     isolate_styles=False,
 )
 

@@ -2,27 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 
 import streamlit as st
 
-from explorer.ui import lab
-
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
+from explorer.ui.sources import LIVE_SCRIPTS, source
 
 _component = st.components.v2.component(
     "latent_explorer.posterior",
-    html=_source("posterior.html"),
-    css=_source("posterior.css"),
-    js="\n".join(
-        [
-            *(lab.source("link.js"), lab.source("pixels.js")),
-            *(_source("maps.js"), _source("bound.js"), _source("likelihood.js")),
-            *(_source("axes.js"), _source("plane.js"), _source("posterior.js")),
-        ]
+    html=source("posterior/posterior.html"),
+    css=source("posterior/posterior.css"),
+    js=source(
+        *LIVE_SCRIPTS,
+        "posterior/maps.js",
+        "posterior/bound.js",
+        "posterior/likelihood.js",
+        "posterior/axes.js",
+        "posterior/plane.js",
+        "posterior/posterior.js",
     ),
     isolate_styles=False,
 )

@@ -3,21 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from typing import Any
 
 import streamlit as st
 
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
+from explorer.ui.sources import source
 
 _component = st.components.v2.component(
     "latent_explorer.steps",
     html='<section class="steps" aria-label="How the picture became the model\'s input"></section>',
-    css=_source("steps.css"),
-    js=_source("steps.js"),
+    css=source("steps/steps.css"),
+    js=source("steps/steps.js"),
     isolate_styles=False,
 )
 

@@ -1,22 +1,18 @@
 """The browser component with the table of measures: a click on a row opens what is behind it."""
 
 from collections.abc import Callable
-from importlib.resources import files
 
 import streamlit as st
 
+from explorer.ui.sources import source
 
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-STYLE = _source("table.css")
+STYLE = source("table/table.css")
 
 _component = st.components.v2.component(
     "latent_explorer.table",
     html='<div class="standing-table"></div>',
     css=STYLE,
-    js=_source("table.js"),
+    js=source("table/table.js"),
     isolate_styles=False,
 )
 

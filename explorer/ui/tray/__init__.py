@@ -4,21 +4,17 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from typing import Any
 
 import streamlit as st
 
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
+from explorer.ui.sources import source
 
 _component = st.components.v2.component(
     "latent_explorer.tray",
-    html=_source("tray.html"),
-    css=_source("tray.css"),
-    js=_source("tray.js"),
+    html=source("tray/tray.html"),
+    css=source("tray/tray.css"),
+    js=source("tray/tray.js"),
     isolate_styles=False,
 )
 

@@ -1,12 +1,11 @@
 """The component that has a page run again when checkpoints come, go or change; it shows nothing."""
 
-from importlib.resources import files
-
 import streamlit as st
 
 from explorer.live.protocol import SUBPROTOCOL
-from explorer.live.route import PREFIX
 from explorer.live.watch import PATH
+from explorer.ui.addresses import live_base
+from explorer.ui.sources import source
 
 KEY = "checkpoint-watch"
 # The element takes no room: an empty one would leave a gap between its neighbours.
@@ -15,8 +14,7 @@ STYLE = f".st-key-{KEY}{{display:none}}"
 _component = st.components.v2.component(
     "latent_explorer.watch",
     html='<span class="checkpoint-watch" hidden></span>',
-    # Text, not a path: Streamlit refuses file paths outside an installed component.
-    js=files(__package__).joinpath("watch.js").read_text(encoding="utf-8"),
+    js=source("watch/watch.js"),
     isolate_styles=False,
 )
 
@@ -29,12 +27,10 @@ def show_watch(digest: str, token: str, run: int) -> None:
         token: what the browser session may use the live routes with.
         run: number of the script's run, for tests.
     """
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    path = (f"/{base}" if base else "") + PREFIX + PATH
     _component(
         key=KEY,
         data={
-            "path": path,
+            "path": live_base() + PATH,
             "subprotocol": SUBPROTOCOL,
             "token": token,
             "digest": digest,
