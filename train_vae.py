@@ -184,7 +184,8 @@ def evaluate(arguments: Sequence[str]) -> int:
 
     from tqdm import tqdm
 
-    from explorer.training.likelihood import evaluate_checkpoint, find_checkpoint
+    from explorer.models.library import find_checkpoint
+    from explorer.training.likelihood import evaluate_checkpoint
 
     folder = find_checkpoint(flags.name)
     with tqdm(unit=" images", unit_scale=True, leave=False) as bar:

@@ -41,11 +41,11 @@ def peak_bytes() -> int:
 
 def measure_once(name: str, details: bool) -> dict[str, Any]:
     """Measure a checkpoint in this process."""
-    from explorer.regularity.__main__ import find_folder
+    from explorer.models.library import find_checkpoint
     from explorer.regularity.measuring import measure_all
     from explorer.regularity.subject import ModelUnderTest
 
-    subject = ModelUnderTest.from_folder(find_folder(name, None))
+    subject = ModelUnderTest.from_folder(find_checkpoint(name))
 
     def look_once() -> None:
         for chunk in subject.chunks():

@@ -32,16 +32,15 @@ from explorer.encode.verdicts import SCORES as SCORES
 from explorer.encode.verdicts import Score as Score
 from explorer.encode.verdicts import Verdict as Verdict
 from explorer.encode.verdicts import combined_p_values, judge_one, tails
-from explorer.errors import DataNotAtHandError, ExplorerError
+from explorer.errors import DataNotAtHandError
 from explorer.models.bound import Bounds
 from explorer.models.checkpoint import HELD_OUT, Encodings, load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.models.config import CheckpointConfig
-from explorer.models.library import checkpoint_folders, list_checkpoints
+from explorer.models.library import checkpoint_folders, find_checkpoint, list_checkpoints
 from explorer.models.pictures import images_at_hand
 from explorer.storage import check_writable
-from explorer.training.likelihood import find_checkpoint
-from explorer.training.streams import Forgiving
+from explorer.training.streams import Forgiving, measure_each
 
 _PROGRAM = "python -m explorer.encode.familiarity"
 
@@ -223,40 +222,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from tqdm import tqdm
 
     flags = build_parser().parse_args(arguments)
-    out, told = Forgiving(sys.stdout), Forgiving(sys.stderr)
     names = flags.names or [
         one.name
         for one in list_checkpoints(checkpoint_folders())
         if one.error is None and not (one.folder / HELD_OUT).exists()
     ]
-    status = 0
     if not names:
-        out.write("Every checkpoint has held-out scores; name one to measure it anew.\n")
-    try:
-        for name in dict.fromkeys(names):
-            try:
-                with tqdm(
-                    total=1.0,
-                    desc=name,
-                    bar_format="{desc} {bar} {percentage:3.0f}% {elapsed}",
-                    leave=False,
-                    file=told,
-                ) as bar:
+        Forgiving(sys.stdout).write(
+            "Every checkpoint has held-out scores; name one to measure it anew.\n"
+        )
 
-                    def show(share: float, bar: Any = bar) -> None:  # noqa: ANN401 (tqdm's)
-                        bar.update(share - bar.n)
+    def measure(name: str) -> str:
+        with tqdm(
+            total=1.0,
+            desc=name,
+            bar_format="{desc} {bar} {percentage:3.0f}% {elapsed}",
+            leave=False,
+            file=Forgiving(sys.stderr),
+        ) as bar:
+            count = measure_folder(find_checkpoint(name), lambda share: bar.update(share - bar.n))
+        return f"{name}: {count:,} held-out images scored\n"
 
-                    count = measure_folder(find_checkpoint(name), show)
-            except ExplorerError as error:
-                told.write(f"{_PROGRAM}: {error}\n")
-                status = 2
-            else:
-                out.write(f"{name}: {count:,} held-out images scored\n")
-                out.flush()
-    except KeyboardInterrupt:
-        told.write("\nEnded; what was measured before is kept.\n")
-        return 130
-    return status
+    return measure_each(_PROGRAM, names, measure)
 
 
 if __name__ == "__main__":

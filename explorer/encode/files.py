@@ -15,8 +15,8 @@ from explorer.images.intake import ModelInput, prepare_upload, shorten
 from explorer.images.preparation import Preparation
 from explorer.models.checkpoint import load_config, load_encodings
 from explorer.models.codec import Codec
+from explorer.models.library import find_checkpoint
 from explorer.storage import save_arrays, write_file
-from explorer.training.likelihood import find_checkpoint
 
 SUFFIXES = (".csv", ".npz")
 _TOGETHER = 64  # images encoded at once

@@ -64,6 +64,31 @@ def list_checkpoints(folders: Sequence[Path]) -> list[Listing]:
     return [found[name] for name in sorted(found)]
 
 
+def find_checkpoint(name: str, parent: Path | None = None) -> Path:
+    """The folder of a checkpoint, by its name or its path.
+
+    Args:
+        name: what the user calls it.
+        parent: where names are looked for; None looks where the app does.
+
+    Raises:
+        CheckpointError: there is none, naming those that are there, or it is broken.
+    """
+    path = Path(name).expanduser()
+    if (path / CONFIG).is_file():
+        return path
+    listings = list_checkpoints([parent.expanduser()] if parent else checkpoint_folders())
+    for listing in listings:
+        if listing.name == name:
+            if listing.error is not None:
+                raise CheckpointError(f"{name} cannot be used: {listing.error}")
+            return listing.folder
+    there = ", ".join(listing.name for listing in listings) or "none"
+    raise CheckpointError(
+        f"There is no checkpoint {name!r}: there are {there}; a folder's path is understood too."
+    )
+
+
 def readable_name(folder: Path) -> str:
     """The folder's name; bytes that are no UTF-8 become question marks."""
     return folder.name.encode("utf-8", "replace").decode()

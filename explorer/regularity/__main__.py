@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from explorer.errors import CheckpointError, ExplorerError
-from explorer.models.checkpoint import CONFIG, REPORT, WEIGHTS
-from explorer.models.library import checkpoint_folders, list_checkpoints
-from explorer.training.streams import Forgiving
+from explorer.models.checkpoint import REPORT, WEIGHTS
+from explorer.models.library import find_checkpoint
+from explorer.training.streams import Forgiving, measure_each
 
 _PROGRAM = "python -m explorer.regularity"
 
@@ -41,31 +40,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="look for names there (default: pretrained/ and EXPLORER_CHECKPOINTS)",
     )
     return parser
-
-
-def find_folder(name: str, parent: Path | None) -> Path:
-    """The folder of a checkpoint, by its name or its path.
-
-    Args:
-        name: what the user calls it.
-        parent: where names are looked for; None looks where the app does.
-
-    Raises:
-        CheckpointError: there is none, or it is broken.
-    """
-    path = Path(name).expanduser()
-    if (path / CONFIG).is_file():
-        return path
-    listings = list_checkpoints([parent.expanduser()] if parent else checkpoint_folders())
-    for listing in listings:
-        if listing.name == name:
-            if listing.error is not None:
-                raise CheckpointError(f"{name} cannot be used: {listing.error}")
-            return listing.folder
-    there = ", ".join(listing.name for listing in listings) or "none"
-    raise CheckpointError(
-        f"There is no checkpoint {name!r}: there are {there}; a folder's path is understood too."
-    )
 
 
 def measure_folder(folder: Path, *, details: bool, seed: int) -> str:
@@ -118,26 +92,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Ctrl-C.
     """
     flags = build_parser().parse_args(arguments)
-    out, told = Forgiving(sys.stdout), Forgiving(sys.stderr)
     if not 0 <= flags.seed < 2**31:
-        told.write(f"{_PROGRAM}: seed is {flags.seed}; it must lie from 0 to 2,147,483,647.\n")
+        Forgiving(sys.stderr).write(
+            f"{_PROGRAM}: seed is {flags.seed}; it must lie from 0 to 2,147,483,647.\n"
+        )
         return 2
-    status = 0
-    try:
-        for name in dict.fromkeys(flags.names):
-            try:
-                folder = find_folder(name, flags.checkpoints)
-                table = measure_folder(folder, details=not flags.headline_only, seed=flags.seed)
-            except ExplorerError as error:
-                told.write(f"{_PROGRAM}: {error}\n")
-                status = 2
-            else:
-                out.write(f"{table}\n\n")
-                out.flush()
-    except KeyboardInterrupt:
-        told.write("\nEnded; what was measured before is kept.\n")
-        return 130
-    return status
+
+    def measure(name: str) -> str:
+        folder = find_checkpoint(name, flags.checkpoints)
+        table = measure_folder(folder, details=not flags.headline_only, seed=flags.seed)
+        return f"{table}\n\n"
+
+    return measure_each(_PROGRAM, flags.names, measure)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from explorer.errors import CheckpointError, ConfigError
 from explorer.images.dataset import ImageSet
 from explorer.models.autoencoder import Autoencoder
-from explorer.models.checkpoint import CONFIG
 from explorer.models.codec import load_model
 from explorer.models.config import CheckpointConfig, check_range
-from explorer.models.library import checkpoint_folders, list_checkpoints
 from explorer.models.objectives import draw
 from explorer.storage import write_file
 from explorer.training.config import TrainConfig
@@ -229,25 +227,6 @@ class Evaluation:
             "kl_per_axis": found.kl.mean(axis=0).tolist(),
         }
         write_file(path, lambda file: file.write((json.dumps(plain, indent=2) + "\n").encode()))
-
-
-def find_checkpoint(name: str) -> Path:
-    """The folder of a checkpoint, by its name or its path.
-
-    Raises:
-        CheckpointError: if there is none, naming those that are there.
-    """
-    folder = Path(name).expanduser()
-    if (folder / CONFIG).is_file():
-        return folder
-    listings = list_checkpoints(checkpoint_folders())
-    for listing in listings:
-        if listing.name == name:
-            return listing.folder
-    there = ", ".join(listing.name for listing in listings) or "none"
-    raise CheckpointError(
-        f"There is no checkpoint {name!r}: there are {there}; a folder's path is understood too."
-    )
 
 
 def evaluate_checkpoint(

@@ -1,7 +1,11 @@
-"""Where a training's words go, also when nobody reads them any more."""
+"""Where a command's words go, also when nobody reads them any more."""
 
 import os
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
+
+from explorer.errors import ExplorerError
 
 
 class Forgiving:
@@ -37,3 +41,33 @@ class Forgiving:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever a stream has)
         return getattr(self._stream, name)
+
+
+def measure_each(program: str, names: Iterable[str], measure: Callable[[str], str]) -> int:
+    """Measure checkpoints one after the other; one that cannot be measured does not end it.
+
+    Args:
+        program: stands before what went wrong.
+        names: of the checkpoints; one named twice is measured once.
+        measure: measures one and returns what is to be printed; raises an ExplorerError.
+
+    Returns:
+        The exit status: 0 if all were measured, 2 if the user has to mend something, 130 after
+        Ctrl-C.
+    """
+    out, told = Forgiving(sys.stdout), Forgiving(sys.stderr)
+    status = 0
+    try:
+        for name in dict.fromkeys(names):
+            try:
+                words = measure(name)
+            except ExplorerError as error:
+                told.write(f"{program}: {error}\n")
+                status = 2
+            else:
+                out.write(words)
+                out.flush()
+    except KeyboardInterrupt:
+        told.write("\nEnded; what was measured before is kept.\n")
+        return 130
+    return status

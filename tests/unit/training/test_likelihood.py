@@ -9,6 +9,7 @@ import torch
 from explorer.errors import CheckpointError, ConfigError
 from explorer.models.autoencoder import Autoencoder
 from explorer.models.config import NetworkConfig
+from explorer.models.library import find_checkpoint
 from explorer.models.objectives import reconstruction_nll
 from explorer.models.posterior import prior_log_density
 from explorer.training.config import TrainConfig
@@ -16,7 +17,6 @@ from explorer.training.likelihood import (
     ROWS,
     Figure,
     evaluate_checkpoint,
-    find_checkpoint,
     measure_likelihood,
 )
 from explorer.training.loop import Trainer
