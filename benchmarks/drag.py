@@ -38,6 +38,7 @@ from playwright.async_api import Browser, Page
 from benchmarks.pages import (
     IDLE,
     PATIENCE,
+    READ_PICTURE,
     WINDOW,
     box_of,
     chromium,
@@ -82,18 +83,8 @@ st.image(codec.decode_pixels(latents[None])[0].squeeze(), width=240)
 
 # Runs in the page: keeps every pointer event, and every animation frame that shows another picture.
 RECORD = """([picture, axis]) => {
-  const scratch = document.createElement('canvas');
-  const context = scratch.getContext('2d', { willReadFrequently: true });
   const record = window.record = { events: [], frames: [], released: null, on: true };
-  const read = () => {
-    const source = document.querySelector(picture);
-    const width = source?.naturalWidth ?? source?.width;
-    if (!width || source.complete === false) return null;
-    scratch.width = width;
-    scratch.height = source.naturalHeight ?? source.height;
-    context.drawImage(source, 0, 0);
-    return context.getImageData(0, 0, scratch.width, scratch.height).data;
-  };
+  const read = (READ_PICTURE)(picture);
   let before = read();
   const look = () => {
     if (!record.on) return;
@@ -111,7 +102,7 @@ RECORD = """([picture, axis]) => {
     record.events.push([event.timeStamp, latents ? latents[axis] : 0]);
   });
   window.addEventListener('pointerup', (event) => { record.released = event.timeStamp; }, true);
-}"""
+}""".replace("READ_PICTURE", READ_PICTURE)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,16 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page
 
-from benchmarks.pages import IDLE, PATIENCE, WINDOW, box_of, chromium, play, verdicts
+from benchmarks.pages import (
+    IDLE,
+    PATIENCE,
+    READ_PICTURE,
+    WINDOW,
+    box_of,
+    chromium,
+    play,
+    verdicts,
+)
 from benchmarks.plain import write_app
 from benchmarks.result import print_table, save_result
 from explorer.models.library import SHIPPED
@@ -99,18 +108,8 @@ if found.png:
 """
 
 RECORD = """(selector) => {
-  const scratch = document.createElement('canvas');
-  const context = scratch.getContext('2d', { willReadFrequently: true });
   const record = window.record = { on: true, count: 0, events: 0, pressed: null, released: null };
-  const read = () => {
-    const source = document.querySelector(selector);
-    const width = source?.naturalWidth ?? source?.width;
-    if (!width || source.complete === false) return null;
-    scratch.width = width;
-    scratch.height = source.naturalHeight ?? source.height;
-    context.drawImage(source, 0, 0);
-    return context.getImageData(0, 0, scratch.width, scratch.height).data;
-  };
+  const read = (READ_PICTURE)(selector);
   let before = read();
   const look = () => {
     if (!record.on) return;
@@ -125,7 +124,7 @@ RECORD = """(selector) => {
   window.addEventListener('pointerdown', (event) => { record.pressed = event.timeStamp; }, true);
   window.addEventListener('pointerup', (event) => { record.released = event.timeStamp; }, true);
   window.addEventListener('pointerrawupdate', () => { record.events += 1; }, true);
-}"""
+}""".replace("READ_PICTURE", READ_PICTURE)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,22 @@ DRAWN = """window.drawn = () => {
 };"""
 
 
+# A function in the page that gives the pixels of a canvas or an image; null while there is none.
+READ_PICTURE = """(selector) => {
+  const scratch = document.createElement('canvas');
+  const context = scratch.getContext('2d', { willReadFrequently: true });
+  return () => {
+    const source = document.querySelector(selector);
+    const width = source?.naturalWidth ?? source?.width;
+    if (!width || source.complete === false) return null;
+    scratch.width = width;
+    scratch.height = source.naturalHeight ?? source.height;
+    context.drawImage(source, 0, 0);
+    return context.getImageData(0, 0, scratch.width, scratch.height).data;
+  };
+}"""
+
+
 class MarkedBrowser:
     """A Chromium whose processes can be found among those of others.
 
