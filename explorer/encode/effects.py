@@ -30,12 +30,10 @@ class TraitEffect:
         name: the trait's.
         unit: the trait's.
         effect: from the picture so many steps back to the one so many forward, the mean over
-            images, in standard deviations of the trait over held-out images.
+            images, in standard deviations of the trait over held-out codes, as the model decodes
+            them.
         low, high: its 95 % interval, bootstrap over images.
         random: 95 of 100 random directions of the same length have a smaller effect, either way.
-        p_value: the share of random directions, and this one, with at least its effect.
-        up: mean change so many steps forward, in the trait's unit.
-        down: mean change so many steps back.
     """
 
     name: str
@@ -44,9 +42,6 @@ class TraitEffect:
     low: float
     high: float
     random: float
-    p_value: float
-    up: float
-    down: float
 
     @property
     def moves(self) -> bool:
@@ -163,23 +158,21 @@ def measure_effect(
             random_directions(places.shape[1], randoms, seed, like=places).astype(np.float64),
         ]
     )
-    all_at_rest = _measure(codec, chosen, traits)
-    rest, spread = all_at_rest[: len(tried)], all_at_rest.std(axis=0)
-    up, down = np.empty((2, len(vectors), len(tried), len(traits)))
+    spread = _measure(codec, chosen, traits).std(axis=0)
+    moved = np.empty((len(vectors), len(tried), len(traits)))
     for number, vector in enumerate(vectors):
-        up[number] = _measure(codec, tried + length * vector, traits)
-        down[number] = _measure(codec, tried - length * vector, traits)
+        forth = _measure(codec, tried + length * vector, traits)
+        moved[number] = forth - _measure(codec, tried - length * vector, traits)
         progress((number + 1) / len(vectors))
     # What no held-out picture differs in has no scale of its own: nothing is said about it.
     scale = np.where(spread > 1e-9, spread, np.inf)
-    changes = (up - down) / scale
+    changes = moved / scale
     means = changes.mean(axis=1)
     counts = generator.multinomial(len(tried), np.full(len(tried), 1 / len(tried)), _RESAMPLES)
     resampled = counts @ changes[0] / len(tried)
     tail = (1 - _CONFIDENCE) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
     chance = np.quantile(np.abs(means[1:]), _CONFIDENCE, axis=0)
-    share = (1 + (np.abs(means[1:]) >= np.abs(means[0])).sum(axis=0)) / (randoms + 1)
     return Effect(
         tuple(
             TraitEffect(
@@ -189,9 +182,6 @@ def measure_effect(
                 low=float(low[place]),
                 high=float(high[place]),
                 random=float(chance[place]),
-                p_value=float(share[place]),
-                up=float((up[0] - rest)[:, place].mean()),
-                down=float((down[0] - rest)[:, place].mean()),
             )
             for place, trait in enumerate(traits)
         ),

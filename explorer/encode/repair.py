@@ -17,11 +17,7 @@ from explorer.training.corruption import HIDDEN
 from explorer.training.corruption import damage as _damage
 
 NOISE, MASK, DOWNSAMPLE = "noise", "mask", "downsample"
-REPAIRS = {
-    NOISE: "takes Gaussian noise away",
-    MASK: "fills in what is hidden",
-    DOWNSAMPLE: "makes coarse pixels fine",
-}
+REPAIRS = (NOISE, MASK, DOWNSAMPLE)
 
 
 @dataclass(frozen=True)

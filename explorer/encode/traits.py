@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +39,6 @@ class Trait:
     unit: str
     measure: Measure
     by_codes: bool = False
-
-
-class Classifier(Protocol):
-    """What names classes, as `regularity.subject.FeatureExtractor` does."""
-
-    def classify(self, images: NDArray[np.floating], /) -> NDArray[np.int64] | None:
-        """The class seen in each image, (n,)."""
-        ...
 
 
 def picture_traits(config: CheckpointConfig) -> list[Trait]:
@@ -206,26 +198,6 @@ def factor_trait(
         return np.asarray(known[references.nearest(again)].mean(axis=1))
 
     return Trait(name, unit, measure, by_codes=True)
-
-
-def class_trait(name: str, classifier: Classifier, label: int) -> Trait:
-    """Whether a classifier of pixels, which knows nothing of codes, sees a class: 0 or 1.
-
-    Args:
-        name: in words.
-        classifier: names classes.
-        label: the class.
-    """
-
-    def measure(
-        images: NDArray[np.float32], _codes: NDArray[np.float32] | None
-    ) -> NDArray[np.float64]:
-        seen = classifier.classify(images)
-        if seen is None:
-            raise LatentError(f"There is no classifier to see {name} with.")
-        return np.asarray(seen == label, np.float64)
-
-    return Trait(name, "", measure)
 
 
 def measure_thickness(ink: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

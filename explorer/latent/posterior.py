@@ -1,4 +1,4 @@
-"""One image's posterior seen from outside: its codes by hand, and its outline on a plane."""
+"""One image's posterior seen from outside: its outline on a plane."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -7,27 +7,6 @@ from explorer.errors import LatentError
 from explorer.latent.codes import checked_codes
 
 POINTS = 96  # of an outline: its corners are then below a pixel at any size on a screen
-
-
-def at_noise(mean: ArrayLike, log_var: ArrayLike | None, noise: ArrayLike) -> NDArray[np.float32]:
-    """The reparameterisation by hand: z = mean + eps * exp(log_var / 2).
-
-    Args:
-        mean: (D,).
-        log_var: (D,), or None for an AE, whose code is the mean whatever eps is.
-        noise: eps of each code, (Q, D).
-
-    Returns:
-        (Q, D).
-
-    Raises:
-        LatentError: shapes that disagree, or values that are not finite.
-
-    Source: Kingma & Welling 2014, section 2.4, arXiv:1312.6114.
-    """
-    centre, deviations = _checked(mean, log_var)
-    eps = checked_codes(noise, name="noise", dim=len(centre))
-    return (centre + eps * deviations).astype(np.float32)
 
 
 def posterior_ellipse(

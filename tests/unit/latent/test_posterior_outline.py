@@ -6,16 +6,7 @@ from hypothesis import strategies as st
 from explorer.errors import LatentError
 from explorer.latent.axes import sample_aggregate_posterior
 from explorer.latent.planes import axes_plane, principal_plane
-from explorer.latent.posterior import at_noise, posterior_ellipse
-
-
-def test_codes_by_hand_are_the_reparameterisation():
-    mean, log_var = np.array([1.0, -2.0, 0.5]), np.array([0.0, -4.0, 2.0])
-    noise = np.array([[0, 0, 0], [1, -1, 2]])
-    found = at_noise(mean, log_var, noise)
-    np.testing.assert_allclose(found[0], mean)
-    np.testing.assert_allclose(found[1], mean + noise[1] * np.exp(log_var / 2), rtol=1e-6)
-    np.testing.assert_allclose(at_noise(mean, None, noise), [mean, mean])
+from explorer.latent.posterior import posterior_ellipse
 
 
 @settings(max_examples=30, deadline=None)
@@ -54,6 +45,6 @@ def test_what_cannot_be_drawn_is_told():
     with pytest.raises(LatentError, match="2 points at 2"):
         posterior_ellipse(np.zeros(2), np.zeros(2), np.zeros(2), np.eye(2), points=2)
     with pytest.raises(LatentError, match="too wide to draw from"):
-        at_noise(np.zeros(2), np.full(2, 500.0), np.zeros((1, 2)))
-    with pytest.raises(LatentError, match="noise have 3"):
-        at_noise(np.zeros(2), None, np.zeros((1, 3)))
+        posterior_ellipse(np.zeros(2), np.full(2, 1500.0), np.zeros(2), np.eye(2))
+    with pytest.raises(LatentError, match="axes of the view have 3"):
+        posterior_ellipse(np.zeros(2), None, np.zeros(2), np.ones((2, 3)))

@@ -7,9 +7,8 @@ from explorer.ui.encoding.wishes import halves
 
 def trait(name, effect, random=0.5):
     return TraitEffect(
-        name=name, unit="", effect=effect, low=effect - 0.1, high=effect + 0.1, random=random,
-        p_value=0.02, up=effect, down=-effect,
-    )  # fmt: skip
+        name=name, unit="", effect=effect, low=effect - 0.1, high=effect + 0.1, random=random
+    )
 
 
 def test_what_is_learned_from_and_what_is_tried_on_share_nothing():
