@@ -266,7 +266,7 @@ def test_the_page_is_still_while_it_loads(page, app_server):
     page.wait_for_function("() => document.querySelector('.lab')?.lab?.data", timeout=PATIENCE)
     record(page, BOXES)
     wait_for_lab(page)
-    wait_for(page, "!!root.querySelector('.lab-thumb') && lab.pinFacts && !lab.asks.size")
+    wait_for(page, "!!root.querySelector('.lab-thumb') && lab.truth.pin && !lab.asks.size")
     seen = recorded(page)
     # Streamlit itself moves the page while its shell comes in; what counts is that the lab's
     # parts keep their places to one another.

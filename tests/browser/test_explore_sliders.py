@@ -203,8 +203,8 @@ def test_sampling_the_posterior_wobbles_by_its_own_sigma_and_comes_back(page, ap
     open_lab(page, app_server.url, DIGITS)
     axis, last = axes(page)[0], axes(page)[-1]
     row_of(page, axis).locator(".lab-lock").click()
-    wait_for(page, "!!lab.pinFacts?.sigma")
-    base, run, sigma = latents(page), run_number(page), np.array(lab(page, "lab.pinFacts.sigma"))
+    wait_for(page, "!!lab.truth.pin?.sigma")
+    base, run, sigma = latents(page), run_number(page), np.array(lab(page, "lab.truth.pin.sigma"))
     assert (sigma > 0).all()
     assert (sigma < 1.5).all()
     page.evaluate(

@@ -164,7 +164,7 @@ def test_the_truth_about_the_pin_and_about_the_spot_under_the_pointer(
         """What stands beside the picture is so."""
         truth = model.truth(code, model.cycle(code[None])[0])
         near = truth["nearest"]
-        wait_for(page, "lab.link.slots.truth.quiet && !lab.truthTimer && lab.link.quiet")
+        wait_for(page, "lab.link.slots.truth.quiet && !lab.truth.timer && lab.link.quiet")
         label, words = fact(page, "nearest").locator("span").inner_text().split(" at ")
         assert label == model.config.data.classes[near["label"]]
         assert float(words) == pytest.approx(near["distance"], rel=0.01, abs=1e-6)

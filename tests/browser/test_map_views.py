@@ -210,7 +210,7 @@ def test_principal_axes_and_three_dimensions_by_a_switch(page, app_server, digit
     # The pin is there too, among its latent neighbours.
     wait_for(page, "map.plot.data[1].x[0] !== null")
     # The keyboard turns it and comes nearer.
-    eye = "Object.values(map.eye())"
+    eye = "Object.values(map.solid.eye())"
     page.locator(".lab-map").focus()
     for key in ("ArrowRight", "ArrowUp", "+"):
         before = lab(page, eye)

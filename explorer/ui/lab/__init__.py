@@ -13,8 +13,8 @@ import streamlit as st
 from explorer.ui.sources import LIVE_SCRIPTS, source
 
 SCRIPTS = (
-    *LIVE_SCRIPTS, "lab/points.js", "lab/trail.js", "lab/map.js", "lab/colours.js",
-    "lab/sliders.js", "lab/panels.js", "lab/lab.js",
+    *LIVE_SCRIPTS, "lab/points.js", "lab/trail.js", "lab/solid.js", "lab/map.js", "lab/colours.js",
+    "lab/sliders.js", "lab/panels.js", "lab/truth.js", "lab/dressing.js", "lab/lab.js",
 )  # fmt: skip
 
 # Not isolated: a shadow root breaks Plotly's mode bar.

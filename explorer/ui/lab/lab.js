@@ -4,7 +4,6 @@
    a Lab object kept on the root element. Streamlit is told only settled states. */
 
 const SETTLE_DELAY = 250;    // ms after the last key press
-const TRUTH_EVERY = 110, TRUTH_AT_LEAST = 600;    // ms
 const GLIDE_CODE = 260;      // ms that the sliders take to another code
 const NOTE_MS = 9000;
 const MOST_UNDO = 200;
@@ -12,7 +11,6 @@ const DRIFT = 0.88;          // how much of its noise a wobble keeps from frame 
 const LARGEST_LATENT = 1e6;
 const NO_SOLID = "three dimensions are drawn by WebGL, which this browser does not offer.";
 const UNTOLD_DELAY = 300;   // ms between looks whether Streamlit is there again
-const MAP_IMAGE = 32;        // px a side of a picture on the map
 const VIEW_PATTERN = /^(map|map-3d|principal|principal-3d|axes:(\d+),(\d+)|fit:[0-9a-f]{32})$/;
 
 function gaussian() {
@@ -41,12 +39,14 @@ class Lab {
     this.selections = { A: null, B: null };
     this.slot = "A";
     this.frames = 0;
+    this.truth = new Truth(this);
+    this.dressing = new Dressing(this);
     this.link = new Link({
       onState: (phase, text) => this.showState(phase, text),
       onOpen: () => this.reconnected(),
       onFrame: (answer) => this.showFrame(answer),
       onGhost: (answer) => this.showGhost(answer),
-      onTruth: (facts, about) => this.showTruth(facts, about),
+      onTruth: (facts, about) => this.truth.receive(facts, about),
       onPicture: (answer) => this.receivePicture(answer),
       onView: (answer) => { if (answer.error) this.note(answer.error); },
     });
@@ -60,7 +60,7 @@ class Lab {
       onDrag: (spot, phase) => this.dragTo(spot, phase),
       onHover: (spot) => this.lookAt(spot),
       onSelect: (rows, kind) => this.select(this.slot, rows, kind === "lasso" ? "in a lasso" : "in a box"),
-      onRest: () => this.dress(),
+      onRest: () => this.dressing.dress(),
       onEscape: () => this.escape(),
       askPicture: (row) => this.link.picture(row, GHOST),
       caption: (row, answer) => this.caption(row, answer),
@@ -143,8 +143,9 @@ class Lab {
     Object.assign(this, {
       history: [], future: [], pushed: undefined, selections: { A: null, B: null }, slot: "A", chosen: null,
       labels: null, values: new Map(), colour: data.classes.length ? "class" : "density", view: "map",
-      fits: new Map(), factors: [], pinFacts: null, asks: new Map(), stripsOn: false, tilesOn: true, awaitSpot: null,
+      fits: new Map(), factors: [], asks: new Map(), stripsOn: false, tilesOn: true, awaitSpot: null,
     });
+    this.truth.pin = null;
     this.sliders.build(data);
     this.map.clear(data);
     const [height, width] = data.shape;
@@ -304,7 +305,7 @@ class Lab {
 
   settleViews() {
     this.refreshNeighbours();
-    this.askTruth("pin", this.latents, true);
+    this.truth.ask("pin", this.latents, true);
   }
 
   mapNote() {
@@ -622,65 +623,7 @@ class Lab {
     this.drawer.direction.querySelector("output").value = "0.00";
   }
 
-  /* -- what lies on and under the map at rest -- */
-
-  dress() {
-    this.dressImages();
-    this.dressTiles();
-  }
-
-  async dressImages() {
-    const { map } = this;
-    const asked = this.imagesAsked = Symbol("asked");
-    const zoomed = map.home && map.span() < 0.5 * (map.home[0][1] - map.home[0][0]);
-    const { rows, total } = zoomed ? map.rowsInView(MOST_IMAGES) : { rows: [], total: 0 };
-    if (!total || total > MOST_IMAGES) {
-      if (map.images) { map.images = null; map.want("over"); }
-      return;
-    }
-    const side = Math.min(46, Math.max(16, 0.62 * Math.sqrt((map.area.width * map.area.height) / total)));
-    const known = map.images?.cache ?? new Map();
-    const missing = rows.filter((row) => !known.has(row));
-    try {
-      if (missing.length) {
-        const { list, shape } = await this.link.pictures(Uint32Array.from(missing), MAP_IMAGE);
-        if (asked !== this.imagesAsked) return;
-        missing.forEach((row, place) => known.set(row, picture(list[place], shape)));
-      }
-    } catch { return; }
-    map.images = { side, cache: known, list: rows.map((row) => ({ row, canvas: known.get(row) })) };
-    map.want("over");
-  }
-
-  async dressTiles() {
-    const { map } = this;
-    const asked = this.tilesAsked = Symbol("asked");
-    if (!this.plane || !this.tilesOn || this.plane.basis.length !== 2 || this.latents.length < 2) {
-      if (map.tiles) { map.tiles = null; map.want("under"); }
-      return;
-    }
-    const [height, width] = this.data.shape;
-    const unit = Math.max(30, Math.min(64, 1.4 * Math.max(height, width)));
-    const columns = Math.max(2, Math.min(20, Math.round(map.area.width / unit)));
-    const lines = Math.max(2, Math.min(20, Math.round(map.area.height / unit)));
-    const { left, right, low, high } = map.viewBox();
-    const stepX = (right - left) / columns, stepY = (high - low) / lines;
-    const size = this.latents.length, codes = new Float32Array(columns * lines * size), boxes = [];
-    for (let line = 0; line < lines; line += 1) {
-      for (let column = 0; column < columns; column += 1) {
-        const x = left + column * stepX, y = high - line * stepY;
-        codes.set(this.codeOnPlane([x + stepX / 2, y - stepY / 2]), boxes.length * size);
-        boxes.push({ left: x, right: x + stepX, high: y, low: y - stepY });
-      }
-    }
-    if (!codes.every((value) => Math.abs(value) <= LARGEST_LATENT)) return;
-    try {
-      const { list, shape } = await this.link.pictures(codes, MAP_IMAGE);
-      if (asked !== this.tilesAsked) return;
-      map.tiles = boxes.map((box, place) => ({ box, canvas: map.inked(list[place], shape) }));
-      map.want("under");
-    } catch { /* the map does without */ }
-  }
+  /* -- the map as a picture -- */
 
   saveMap() {
     const { map } = this;
@@ -715,7 +658,7 @@ class Lab {
     if (!spot) {
       this.ghostCode = null;
       this.showGhostPicture(null);
-      if (this.pinFacts) this.showFacts(this.pinFacts);
+      this.truth.showPin();
       return;
     }
     if (this.awaitSpot || this.switching) return;
@@ -734,7 +677,7 @@ class Lab {
     if (!this.map.ghost) return;
     this.ghostCode = answer.code;
     this.showGhostPicture(answer.pixels);
-    this.askTruth("ghost", answer.code);
+    this.truth.ask("ghost", answer.code);
   }
 
   showGhostPicture(pixels) {
@@ -745,72 +688,7 @@ class Lab {
     } else this.ghost.getContext("2d").clearRect(0, 0, this.ghost.width, this.ghost.height);
   }
 
-  /* -- the truth about a spot -- */
-
-  askTruth(about, code, now = false) {
-    this.truthNext = { about, code: Float32Array.from(code) };
-    if (now) {
-      clearTimeout(this.truthTimer);
-      this.truthTimer = null;
-      this.sendTruth();
-    } else {
-      // On a busy machine pictures come first: the truth is asked for more rarely there.
-      const pause = Math.min(TRUTH_AT_LEAST, Math.max(TRUTH_EVERY, 5 * this.link.slots.pinned.lag));
-      this.truthTimer ??= setTimeout(() => this.sendTruth(), pause);
-    }
-  }
-
-  sendTruth() {
-    this.truthTimer = null;
-    const { about, code } = this.truthNext ?? {};
-    this.truthNext = null;
-    if (!code || code.length !== this.latents.length) return;
-    if (about === "ghost" && !this.ghostCode) return;
-    if (this.link.open) this.link.truth(code, about);
-  }
-
-  showTruth(facts, about) {
-    if (about === "pin") this.pinFacts = facts;
-    if (about === "pin" && this.ghostCode) return;
-    if (about === "ghost" && !this.ghostCode) return;
-    this.showFacts(facts, about);
-  }
-
-  showFacts(facts) {
-    const fact = (name, selector) => this.find(`[data-fact="${name}"] ${selector}`);
-    const badge = fact("spot", ".lab-badge");
-    badge.hidden = !facts.hole;
-    badge.textContent = "in a hole";
-    badge.title = "Its 5th nearest code is further away than for 95 % of the held-out codes: the decoder has seen nothing here.";
-    const density = facts.density;
-    fact("density", "meter").value = density ?? 0;
-    fact("density", "span").textContent = density === null ? "–" : `denser than at ${Math.round(density)} %`;
-    fact("density", "dt").title = "Share of the held-out codes that lie as sparsely or more, by the distance to the 5th nearest code";
-    fact("radius", "meter").value = facts.radius_quantile ?? 0;
-    fact("radius", "span").textContent = `${shortNumber(facts.radius)} · prior's ${percent(facts.radius_quantile)}`;
-    fact("radius", "dt").title = `|z|, and the share of draws from N(0, I) that lie within it (chi with ${this.latents.length} degrees of freedom)`;
-    fact("cycle", "span").textContent = facts.cycle === null ? "–" : shortNumber(facts.cycle);
-    fact("cycle", "dt").title = "|encode(decode(z)) − z|: how far the encoder puts the decoded picture from this code";
-    const { nearest } = facts;
-    fact("nearest", "span").textContent = `${this.labelOf(nearest.label, nearest.index)} at ${shortNumber(nearest.distance)}`;
-    fact("nearest", "dd").title = `Held-out image ${nearest.index}, the nearest in the latent space`;
-    const key = `${this.data.tag} ${nearest.row}`;
-    if (key !== this.nearest?.key) {
-      this.nearest = { key, row: nearest.row };
-      this.showNearest();
-    }
-  }
-
-  /* One request at a time: while the code moves, what is nearest changes faster than pictures come. */
-  async showNearest() {
-    if (this.nearestAsked) return;
-    this.nearestAsked = true;
-    const { nearest } = this;
-    const found = await this.link.pictures(Uint32Array.of(nearest.row), THUMB_SIDE).catch(() => null);
-    this.nearestAsked = false;
-    if (nearest !== this.nearest) this.showNearest();
-    else if (found) paint(this.find('[data-fact="nearest"] canvas'), found.list[0], found.shape);
-  }
+  /* -- points and their pictures -- */
 
   labelOf(label, index) {
     return label >= 0 && this.data.classes[label] !== undefined ? this.data.classes[label] : `Image ${index}`;
@@ -1022,10 +900,10 @@ class Lab {
     this.buttons();
     this.sliders.refreshNumbers();
     this.writeAddress();
-    this.askTruth("pin", this.settled, true);
+    this.truth.ask("pin", this.settled, true);
     this.refreshNeighbours();
     this.refreshStrips();
-    if (this.plane && this.latents.length > 2) this.dressTiles();
+    if (this.plane && this.latents.length > 2) this.dressing.tiles();
     if (options.silent) return;
     this.settledId = `${Date.now()}-${Math.random()}`;
     this.report("settled", {
@@ -1081,7 +959,7 @@ class Lab {
     } else if (action === "tiles") {
       this.tilesOn = !this.tilesOn;
       this.pressed("tiles", this.tilesOn);
-      this.dressTiles();
+      this.dressing.tiles();
     } else if (action === "fit") {
       const form = this.find(".lab-fit"), open = form.hidden;
       form.hidden = !open;
@@ -1137,7 +1015,7 @@ class Lab {
   startWobble() {
     this.finishGlide();
     this.settle();
-    const sigma = this.pinFacts?.sigma;
+    const sigma = this.truth.pin?.sigma;
     if (!sigma || !this.link.open) {
       this.note("The posterior's sigma is not known yet: try again in a moment.");
       return;
@@ -1201,7 +1079,7 @@ class Lab {
     // After a restart of the server the first line may open with a grant that is no longer known:
     // only an answer shows that it holds.
     if (this.wasLost) this.settleViews();
-    else if (this.map.points) this.askTruth("pin", this.latents, true);
+    else if (this.map.points) this.truth.ask("pin", this.latents, true);
     this.wasLost = false;
   }
 
@@ -1228,7 +1106,7 @@ class Lab {
     }
     const place = this.map.points?.dims === 2 ? this.pinPlace ?? answer.place : answer.place;
     this.map.move(place, { trail: this.sliding || !!this.gliding });
-    if (this.sliding || answer.spot) this.askTruth("pin", this.latents);
+    if (this.sliding || answer.spot) this.truth.ask("pin", this.latents);
     if (this.settleWhenQuiet && this.link.slots.pinned.quiet) this.settle();
   }
 
@@ -1238,16 +1116,10 @@ class Lab {
     this.fitting?.abort();
     this.link.close();
     this.map.destroy();
+    this.truth.destroy();
     document.removeEventListener("keydown", this.onKey);
-    for (const timer of [this.settleTimer, this.truthTimer, this.noteTimer, this.neighbourTimer]) clearTimeout(timer);
+    for (const timer of [this.settleTimer, this.noteTimer, this.neighbourTimer]) clearTimeout(timer);
   }
-}
-
-function percent(share) {
-  if (share === null || share === undefined) return "–";
-  if (share > 0 && share < 0.001) return "< 0.1 %";
-  if (share < 1 && share > 0.999) return "> 99.9 %";
-  return `${share < 0.1 || share > 0.99 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`;
 }
 
 export default function show({ parentElement, data, setStateValue }) {

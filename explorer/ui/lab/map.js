@@ -11,7 +11,6 @@ const GLIDE_MS = 650;
 const MOST_IMAGES = 400;     // pictures on the map at once
 const SHADE_FROM = 20_000;   // points in view from which their density is shaded by itself
 const SHADE_SIDE = 192;      // cells a side
-const SOLID_POINTS = 12_000; // points drawn in three dimensions
 const KEY_STEP = 10, KEY_FINE = 1;    // px
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -55,6 +54,7 @@ class LatentMap {
     this.over = this.find(".lab-over");
     this.layer = new PointLayer(this.find(".lab-points"));
     this.trail = new Trail(this.box, this.over);
+    this.solid = new SolidView(this);
     this.tool = "pan";
     this.shading = "auto";
     this.wanted = new Set();
@@ -169,7 +169,7 @@ class LatentMap {
 
   async react() {
     this.range = null;
-    const traces = this.flat ? [] : this.solidTraces();
+    const traces = this.flat ? [] : this.solid.traces();
     await this.Plotly.react(this.plot, traces, this.layout(), {
       displayModeBar: false, responsive: false, scrollZoom: true, doubleClick: false, showTips: false,
     });
@@ -563,88 +563,7 @@ class LatentMap {
       this.trail.add(place);
       this.want("trail");
     }
-    if (!this.flat && this.points) this.moveSolid();
-  }
-
-  /* -- three dimensions, by Plotly -- */
-
-  solidTraces() {
-    const { places, count } = this.points;
-    const every = shuffled(count).subarray(0, SOLID_POINTS * 2);
-    const rows = [];
-    for (const row of every) if (rows.length < SOLID_POINTS && this.hooks.shown(row)) rows.push(row);
-    const column = (axis) => Float32Array.from(rows, (row) => places[3 * row + axis]);
-    if (count > SOLID_POINTS) {
-      this.find(".lab-shown").textContent = `${rows.length.toLocaleString("en")} of ${count.toLocaleString("en")} points are drawn in three dimensions.`;
-    } else this.find(".lab-shown").textContent = "";
-    return [
-      {
-        type: "scatter3d", mode: "markers", x: column(0), y: column(1), z: column(2), customdata: rows,
-        hoverinfo: "none", marker: { size: 2.5, opacity: 0.85, line: { width: 0 }, color: rows.map((row) => this.hooks.colourOf(row)) },
-      },
-      {
-        type: "scatter3d", mode: "markers", ...this.solidPlace(), customdata: [-1], hoverinfo: "none",
-        marker: { size: 9, color: "rgba(0,0,0,0)", symbol: "circle-open", line: { width: 3, color: this.text }, opacity: 1 },
-      },
-    ];
-  }
-
-  solidPlace() {
-    const place = this.place?.length === 3 ? this.place : null;
-    return { x: [place?.[0] ?? null], y: [place?.[1] ?? null], z: [place?.[2] ?? null] };
-  }
-
-  /* Where places of the solid map are seen, in pixels of the box; what lies behind the eye is not. */
-  solidLens() {
-    const scene = this.plot._fullLayout.scene?._scene;
-    if (!scene?.glplot?.cameraParams) return null;
-    const { model, view, projection } = scene.glplot.cameraParams;
-    const frame = scene.container.getBoundingClientRect(), box = this.box.getBoundingClientRect();
-    const turn = (matrix, [x, y, z, w]) => [0, 1, 2, 3].map((row) =>
-      matrix[row] * x + matrix[4 + row] * y + matrix[8 + row] * z + matrix[12 + row] * w);
-    return (place) => {
-      const scaled = [0, 1, 2].map((axis) => place[axis] * scene.dataScale[axis]);
-      const [x, y, , depth] = turn(projection, turn(view, turn(model, [...scaled, 1])));
-      if (depth <= 0) return null;
-      return {
-        x: frame.left - box.left + (0.5 + 0.5 * x / depth) * frame.width,
-        y: frame.top - box.top + (0.5 - 0.5 * y / depth) * frame.height,
-      };
-    };
-  }
-
-  /* Looks at the point that is nearest in a direction, from the one looked at or else the pin. */
-  solidStep(across, up) {
-    const lens = this.solidLens();
-    const place = this.hovered !== undefined ? this.placeOf(this.hovered) : this.place;
-    const from = lens && place?.length === 3 ? lens(place) : null;
-    if (!from) return;
-    let best, least = Infinity;
-    for (const row of this.plot.data[0].customdata) {
-      const spot = row === this.hovered ? null : lens(this.placeOf(row));
-      if (!spot) continue;
-      const x = spot.x - from.x, y = from.y - spot.y;
-      const ahead = x * across + y * up, aside = Math.abs(x * up) + Math.abs(y * across);
-      // Within 45 degrees of the arrow, and not the very pixel it stands on.
-      if (ahead < 2 || aside > ahead) continue;
-      const away = ahead + 2 * aside;
-      if (away < least) [best, least] = [row, away];
-    }
-    if (best === undefined) return;
-    const spot = lens(this.placeOf(best)), box = this.box.getBoundingClientRect();
-    this.pointer = [box.left + spot.x, box.top + spot.y];
-    this.keyed = spot;
-    this.hover(best);
-  }
-
-  moveSolid() {
-    if (this.solidTimer || !this.Plotly) return;
-    this.solidTimer = setTimeout(() => {
-      this.solidTimer = null;
-      if (this.flat || !this.points || this.plot.data?.length !== 2) return;
-      const { x, y, z } = this.solidPlace();
-      this.Plotly.restyle(this.plot, { x: [x], y: [y], z: [z] }, [1]);
-    }, 80);
+    if (!this.flat && this.points) this.solid.move();
   }
 
   /* -- pointer -- */
@@ -833,8 +752,8 @@ class LatentMap {
   keyStep([across, up], event) {
     if (!this.points) return;
     if (!this.flat) {
-      if (event.altKey) this.solidStep(across, up);
-      else this.orbit(across, up);
+      if (event.altKey) this.solid.step(across, up);
+      else this.solid.orbit(across, up);
       return;
     }
     const unit = (this.span() / this.area.width) * (event.shiftKey ? KEY_FINE : KEY_STEP);
@@ -916,28 +835,9 @@ class LatentMap {
     this.want("over");
   }
 
-  /* Where the solid map is seen from: of the drawing itself, as Plotly's layout misses some turns. */
-  eye() {
-    return { ...(this.plot._fullLayout.scene?._scene?.getCamera().eye ?? { x: 1.25, y: 1.25, z: 1.25 }) };
-  }
-
-  orbit(across, up) {
-    this.unhover();
-    const eye = this.eye();
-    const angle = across * 0.15;
-    const x = eye.x * Math.cos(angle) - eye.y * Math.sin(angle);
-    const y = eye.x * Math.sin(angle) + eye.y * Math.cos(angle);
-    this.Plotly.relayout(this.plot, { "scene.camera.eye": { x, y, z: eye.z + 0.15 * up } });
-  }
-
   zoom(factor) {
     if (!this.points) return;
-    if (!this.flat) {
-      this.unhover();
-      const eye = this.eye();
-      this.Plotly.relayout(this.plot, { "scene.camera.eye": { x: eye.x * factor, y: eye.y * factor, z: eye.z * factor } });
-      return;
-    }
+    if (!this.flat) { this.solid.zoom(factor); return; }
     const scaled = this.range.map(([low, high]) => {
       const middle = (low + high) / 2, half = ((high - low) / 2) * factor;
       return [middle - half, middle + half];
@@ -948,7 +848,7 @@ class LatentMap {
   goHome() {
     if (!this.points) return;
     if (this.flat) this.setRange(this.home = this.homeRange());
-    else this.Plotly.relayout(this.plot, { "scene.camera.eye": { x: 1.25, y: 1.25, z: 1.25 } });
+    else this.solid.look(HOME_EYE);
   }
 
   setRange([x, y]) {
@@ -987,7 +887,7 @@ class LatentMap {
   destroy() {
     clearTimeout(this.cardTimer);
     clearTimeout(this.restTimer);
-    clearTimeout(this.solidTimer);
+    this.solid.destroy();
     clearTimeout(this.trailTimer);
     cancelAnimationFrame(this.frame);
     window.removeEventListener("pointerup", this.onUp, true);
