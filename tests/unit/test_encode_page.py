@@ -83,6 +83,21 @@ def test_the_directions_are_those_that_were_measured():
     assert f"({signed(found['faces-ae-16']['gaze']['own']['effect'])})" in PAGE
 
 
+def test_the_repairs_are_those_that_were_measured():
+    found = json.loads((DOCS / "results" / "repair.json").read_text())
+    assert found["met"]
+    assert f"Over {found['count']:,} held-out digits" in PAGE
+    rows = rows_below("## Repair")
+    assert len(rows) == len(found["repairs"])
+    for (name, damage, *cells), one in zip(rows, found["repairs"], strict=True):
+        assert (name, damage) == (one["checkpoint"], one["damage"])
+        assert cells == [
+            f"{one[pictures][key][0]:.{digits}f} ± {one[pictures][key][1]:.{digits}f}"
+            for key, digits in (("psnr", 2), ("ssim", 3))
+            for pictures in ("damaged", "repaired")
+        ], damage
+
+
 def test_the_limits_are_the_intakes():
     for told in (
         f"{MAX_BYTES // 2**20} MiB a file",
@@ -101,7 +116,7 @@ def test_every_command_is_understood():
         for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)
         for line in block.strip().splitlines()
     ]
-    assert len(commands) == 9
+    assert len(commands) == 10
     for words in commands:
         if "train_vae.py" in words:
             parse_flags(words[2:])
