@@ -96,6 +96,8 @@ def encode_pictures(
     for picture in pictures:
         entry = kept.get((picture.state, model.folder, model.stamp))
         if entry is not None:
+            # What is shown stays: else each run would measure anew what the last one let go.
+            kept.move_to_end((picture.state, model.folder, model.stamp))
             encoded.append(EncodedPicture(picture, gallery.number(picture), *entry))
     while len(kept) > MOST_KEPT:
         kept.popitem(last=False)

@@ -20,8 +20,8 @@ from explorer.images.intake import MAX_BYTES, PreparedImage, prepare_upload, sho
 from explorer.images.preparation import Preparation
 from explorer.ui.encoding.files import to_data_url
 
-MOST_PICTURES = 500
-MOST_BYTES = 256 * 2**20
+MOST_PICTURES = 500  # and as many that were removed and may come back
+MOST_BYTES = 256 * 2**20  # of the files, those that were removed among them
 MOST_UNDONE = 20
 MOST_REFUSED = 1000  # told of at once
 MOST_PREPARED = 8  # with every step; of the others the model's input alone is kept
@@ -115,7 +115,7 @@ class Gallery:
                 continue
             found = upload if isinstance(upload, Refused) else self._take(upload, target)
             if isinstance(found, Refused):
-                self.refused = [*self.refused, found][-MOST_REFUSED:]
+                self._refuse(found)
             elif self._first:
                 self._first = False
                 self.chosen_id = found.id
@@ -123,11 +123,9 @@ class Gallery:
         return None
 
     def _take(self, upload: Upload, target: ModelInput) -> SessionPicture | Refused:
-        held = sum(len(one.data) for one in self.pictures)
         if len(self.pictures) >= MOST_PICTURES:
-            reason = f"there are {MOST_PICTURES} pictures, which is the limit: remove some."
-            return Refused(upload.name, reason, path=upload.path)
-        if held + len(upload.data) > MOST_BYTES:
+            return Refused(upload.name, too_many(), path=upload.path)
+        if weigh(self.pictures) + len(upload.data) > MOST_BYTES:
             reason = (
                 f"with it the session's pictures would have over {MOST_BYTES // 2**20} MiB, which "
                 "is the limit: remove some."
@@ -141,7 +139,11 @@ class Gallery:
             return Refused(upload.name, reason, path=upload.path)
         self._next += 1
         self.pictures.append(picture)
+        self._bound_removed()
         return picture
+
+    def _refuse(self, refused: Refused) -> None:
+        self.refused = [*self.refused, refused][-MOST_REFUSED:]
 
     def new_id(self) -> int:
         """An id for a picture that is to be drawn."""
@@ -159,8 +161,7 @@ class Gallery:
         picture = self.find(number)
         if picture is None:
             if len(self.pictures) >= MOST_PICTURES:
-                reason = f"there are {MOST_PICTURES} pictures, which is the limit: remove some."
-                self.refused.append(Refused(DRAWING, reason))
+                self._refuse(Refused(DRAWING, too_many()))
                 return
             drawn = sum(one.name.startswith(DRAWING) for one in self.pictures)
             name = DRAWING if not drawn else f"{DRAWING} {drawn + 1}"
@@ -172,6 +173,7 @@ class Gallery:
             self.pictures.append(SessionPicture(number, name, data, self._new_version()))
         else:
             self._swap(picture, replace(picture, data=data, version=self._new_version()))
+        self._bound_removed()
         self.chosen_id = number
 
     # -- what becomes of them --
@@ -187,8 +189,9 @@ class Gallery:
         group = [(at, one) for at, one in enumerate(self.pictures) if one.id in gone]
         if not group:
             return
-        self._removed = [*self._removed, group][-MOST_UNDONE:]
+        self._removed.append(group)
         self.pictures = [one for one in self.pictures if one.id not in gone]
+        self._bound_removed()
         if self.chosen_id in gone:
             at = min(group[0][0], len(self.pictures) - 1)
             self.chosen_id = self.pictures[at].id if self.pictures else None
@@ -203,13 +206,34 @@ class Gallery:
         return group[0][1].name if len(group) == 1 else f"{len(group)} pictures"
 
     def undo(self) -> None:
-        """Bring back what was removed last."""
+        """Bring back what was removed last, as many pictures as there is room for."""
         if not self._removed:
             return
         group = self._removed.pop()
-        for at, picture in group:
+        room = MOST_PICTURES - len(self.pictures)
+        back, left = group[:room], group[room:]
+        for at, picture in back:
             self.pictures.insert(min(at, len(self.pictures)), picture)
-        self.chosen_id = group[0][1].id
+        if back:
+            self.chosen_id = back[0][1].id
+        if left:
+            self._removed.append(left)
+            self._refuse(Refused(self.removed, too_many()))
+
+    def _bound_removed(self) -> None:
+        """Let go of what was removed longest ago, where it is too much together."""
+        held = weigh(self.pictures)
+        kept: list[list[tuple[int, SessionPicture]]] = []
+        count = 0
+        for group in reversed(self._removed[-MOST_UNDONE:]):
+            held += weigh(one for _, one in group)
+            count += len(group)
+            if held > MOST_BYTES or count > MOST_PICTURES:
+                break
+            kept.insert(0, group)
+        if len(kept) < len(self._removed):
+            self._removed = kept
+            self._forget()
 
     def prepare_otherwise(self, number: int, preparation: Preparation) -> None:
         """Choose how the picture of this id is prepared."""
@@ -243,7 +267,8 @@ class Gallery:
                 self._prepared.popitem(last=False)
         self._prepared.move_to_end(key)
         self._inputs[key] = found.image
-        self._thumbs.setdefault(picture.state[:2], thumbnail(found))
+        if picture.state[:2] not in self._thumbs:
+            self._thumbs[picture.state[:2]] = thumbnail(found)
         return found
 
     def input(self, picture: SessionPicture, target: ModelInput) -> NDArray[np.float32]:
@@ -264,7 +289,7 @@ class Gallery:
     def _forget(self) -> None:
         """Let go of what was worked out for pictures as they are no longer."""
         kept = [*self.pictures, *(one for group in self._removed for _, one in group)]
-        states = {one.state for one in kept}
+        states = {one.state for one in self.pictures}
         thumbs = {one.state[:2] for one in kept}
         self._inputs = {key: one for key, one in self._inputs.items() if _state(key) in states}
         self._thumbs = {key: one for key, one in self._thumbs.items() if key in thumbs}
@@ -275,6 +300,16 @@ class Gallery:
 def _state(key: object) -> object:
     assert isinstance(key, tuple)
     return key[0]
+
+
+def weigh(pictures: Iterable[SessionPicture]) -> int:
+    """The bytes of their files."""
+    return sum(len(one.data) for one in pictures)
+
+
+def too_many() -> str:
+    """Why there is no room for a picture."""
+    return f"there are {MOST_PICTURES} pictures, which is the limit: remove some."
 
 
 def thumbnail(prepared: PreparedImage) -> str:

@@ -130,4 +130,63 @@ def test_nothing_is_kept_of_what_is_gone_for_good():
         gallery.take_next(TARGET)
         gallery.remove([gallery.chosen_id])
     kept = vars(gallery)
-    assert len(kept["_inputs"]) == len(kept["_thumbs"]) == module.MOST_UNDONE
+    assert len(kept["_thumbs"]) == module.MOST_UNDONE
+    assert not kept["_inputs"]
+    gallery.undo()
+    assert gallery.input(gallery.chosen, TARGET).shape == TARGET.image_shape
+
+
+def test_what_was_removed_counts_as_held_and_the_oldest_of_it_makes_room(monkeypatch):
+    data = png()
+    monkeypatch.setattr(module, "MOST_BYTES", 3 * len(data))
+    gallery = taken(("a", data), ("b", data), ("c", data))
+    for _ in range(3):
+        gallery.remove([gallery.pictures[0].id])
+    gallery.bring([("broken", b""), ("d", data), ("e", data)])
+    while gallery.take_next(TARGET) is not None:
+        pass
+    assert names(gallery) == ["d", "e"]
+    assert gallery.removed == "c"
+    gallery.put_drawing(gallery.new_id(), data)
+    assert gallery.removed == ""
+    assert len(vars(gallery)["_thumbs"]) == 2
+
+
+def test_pictures_that_were_removed_are_no_more_than_those_that_may_be_there(monkeypatch):
+    monkeypatch.setattr(module, "MOST_PICTURES", 3)
+    gallery = Gallery()
+    for pair in ("ab", "cd", "e"):
+        gallery.bring([(name, png()) for name in pair])
+        while gallery.take_next(TARGET) is not None:
+            pass
+        gallery.remove([one.id for one in gallery.pictures])
+    gallery.undo()
+    gallery.undo()
+    assert names(gallery) == ["c", "d", "e"]
+    assert gallery.removed == ""
+
+
+def test_undo_stops_at_the_limit_and_says_so(monkeypatch):
+    monkeypatch.setattr(module, "MOST_PICTURES", 3)
+    gallery = taken(*[(name, png()) for name in "abc"])
+    gallery.remove([one.id for one in gallery.pictures])
+    gallery.bring([("d", png())])
+    gallery.take_next(TARGET)
+    gallery.undo()
+    assert names(gallery) == ["a", "b", "d"]
+    assert gallery.removed == "c"
+    assert [one.name for one in gallery.refused] == ["c"]
+    assert "the limit" in gallery.refused[0].reason
+    chosen = gallery.chosen_id
+    gallery.undo()
+    assert gallery.chosen_id == chosen
+    assert len(gallery.pictures) == 3
+
+
+def test_a_thumbnail_is_made_once(monkeypatch):
+    made = []
+    monkeypatch.setattr(module, "thumbnail", lambda prepared: made.append(prepared) or "data:")
+    gallery = taken(("a", png()))
+    for _ in range(3):
+        gallery.prepare(gallery.chosen, TARGET)
+    assert len(made) == 1
