@@ -13,7 +13,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,8 +125,7 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
             more[REPORT] = lambda path: save_report(path, report)
         bar.update()
         bar.set_description_str("scoring held-out images")
-        # Too few of them to hold a picture against were told of above.
-        with suppress(LatentError):
+        try:
             scores = measure_held_out(
                 codec,
                 encodings,
@@ -136,6 +134,9 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
                     f"scoring held-out images: {share:.0%}"
                 ),
             )
+        except LatentError as error:
+            say(f"Not scored: {error}")
+        else:
             more[HELD_OUT] = lambda path: save_held_out(path, scores)
         bar.update()
         bar.set_description_str("saving")

@@ -336,6 +336,7 @@ def test_too_few_images_to_measure_with_lose_no_training(tmp_path):
     )  # fmt: skip
     assert code == 0, output
     assert "Not measured: There are 4 held-out images" in output
+    assert "Not scored: There are 4 held-out images" in output
     (listing,) = list_checkpoints([tmp_path / "out"])
     assert listing.error is None
     assert not (listing.folder / "regularity.json").exists()
