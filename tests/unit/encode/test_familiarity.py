@@ -26,6 +26,7 @@ from explorer.models.bound import measure_bounds
 from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.models.config import NetworkConfig
+from explorer.models.library import SHIPPED
 from explorer.training.config import TrainConfig
 from explorer.training.evaluation import encode_held_out
 from explorer.training.loop import Trainer
@@ -261,6 +262,29 @@ def test_scores_of_another_model_are_told(tmp_path, change, said):
     with pytest.raises(CheckpointError, match=said) as told:
         load_held_out(tmp_path, "vae", encodings)
     assert "explorer.encode.familiarity" in str(told.value)
+
+
+def test_scores_of_other_codes_are_told(tmp_path, asked):
+    codec, _, known, _ = asked
+    save_held_out(tmp_path / HELD_OUT, known.held_out)
+    for codes in (known.codes[::-1], 1.05 * known.codes):
+        with pytest.raises(CheckpointError, match="another model's codes") as told:
+            load_held_out(tmp_path, codec.kind, SimpleNamespace(mean=codes))
+        assert "explorer.encode.familiarity" in str(told.value)
+
+
+def test_the_gallerys_scores_are_of_their_own_models_and_of_no_other_seeds():
+    kinds = {"digits-vae-8": "vae", "digits-ae-8": "ae"}
+    for start, kind in kinds.items():
+        folders = [SHIPPED / f"{start}{seed}" for seed in ("", "-seed1", "-seed2")]
+        encodings = [load_encodings(folder, load_config(folder)) for folder in folders]
+        for one, folder in enumerate(folders):
+            for other, theirs in enumerate(encodings):
+                if one == other:
+                    assert load_held_out(folder, kind, theirs) is not None
+                    continue
+                with pytest.raises(CheckpointError, match="another model's codes"):
+                    load_held_out(folder, kind, theirs)
 
 
 def test_scores_measured_in_another_way_are_told(tmp_path, monkeypatch):
