@@ -5,7 +5,8 @@ server and drag the most informative slider of `mnist-vae-16` at the same time, 
 second each; distinct images painted per second of each.
 Beside it, in the same run: one such browser alone, and as many browsers at the plain Streamlit app
 (`st.slider` and `st.image` around the same decoder). All browsers run on the same machine as the
-server, so that most of the time goes into the browsers themselves.
+server, so that most of the time goes into the browsers themselves: whose processor time it is, and
+what an image costs in all, is told from the press to half a second after the release.
 
 Minutes: one browser drags sliders and hovers over the map without a pause; the server's memory
 every five seconds. Flat is a growth, by a straight line through the samples after the first minute,
@@ -21,6 +22,7 @@ messages on either socket, the requests and the script's runs. Beside it, an ope
 import argparse
 import asyncio
 import math
+import os
 import statistics
 import tempfile
 from collections.abc import Awaitable, Sequence
@@ -45,11 +47,13 @@ from benchmarks.pages import (
     IDLE,
     PATIENCE,
     WINDOW,
+    MarkedBrowser,
     Sampler,
     box_of,
     chromium,
     chromiums,
     cpu_seconds,
+    kind_of,
     open_lab,
     play,
     process_tree,
@@ -122,14 +126,35 @@ async def drag(page: Page, axis: Axis, seconds: float, phase: float, *, lab: boo
     return evaluate(record, None)
 
 
+def processes_by_task(browsers: Sequence[MarkedBrowser], server: int) -> dict[str, list[int]]:
+    """Who may use the processor: the pages, the drawing, the rest of the browsers, both others."""
+    groups: dict[str, list[int]] = {name: [] for name in ("pages", "drawing", "browsers")}
+    for one in browsers:
+        for pid in one.processes():
+            kind = kind_of(pid)
+            name = {"renderer": "pages", "gpu-process": "drawing"}.get(kind, "browsers")
+            groups[name].append(pid)
+    known = {pid for pids in groups.values() for pid in pids} | set(process_tree(server))
+    groups["driver"] = [pid for pid in process_tree(os.getpid()) if pid not in known]
+    groups["server"] = process_tree(server)
+    return groups
+
+
 async def drag_together(
-    url: str, axis: Axis, browsers: int, seconds: float, *, lab: bool
-) -> tuple[list[Drag], int]:
-    """So many browsers at once; their drags, and the memory that all browsers take."""
+    url: str, server: int, axis: Axis, browsers: int, seconds: float, *, lab: bool
+) -> tuple[list[Drag], int, dict[str, float]]:
+    """So many browsers at once.
+
+    Returns:
+        Their drags, the memory that all browsers take, and the processor's seconds by task.
+    """
     async with chromiums(browsers) as marked:
         pages = [await ready_page(one.browser, url, axis, lab=lab) for one in marked]
         # Once to warm up, once for the record; out of step, as people are.
+        groups = processes_by_task(marked, server)
+        before: dict[str, float] = {}
         for length in (2.0, seconds):
+            before = {name: cpu_seconds(pids) for name, pids in groups.items()}
             drags = await asyncio.gather(
                 *(
                     drag(page, axis, length, number / browsers, lab=lab)
@@ -142,7 +167,8 @@ async def drag_together(
                     for page in pages
                 )
             )
-        return list(drags), sum(proportional(one.processes()) for one in marked)
+        used = {name: cpu_seconds(pids) - before[name] for name, pids in groups.items()}
+        return list(drags), sum(proportional(one.processes()) for one in marked), used
 
 
 async def use_for(url: str, axis: Axis, pid: int, minutes: float) -> list[tuple[float, float]]:
@@ -220,21 +246,37 @@ async def measure(axis: Axis, flags: argparse.Namespace) -> dict[str, Any]:
             StreamlitServer(write_app(homes[2], ONE_LINE_APP), folder=homes[2]) as line,
         ):
             if "together" in flags.parts:
-                for name, url, browsers, ours in (
-                    ("one alone", lab.url, 1, True),
-                    ("together", lab.url, flags.browsers, True),
-                    ("together, plain app", plain.url, flags.browsers, False),
+                for name, app, browsers, ours in (
+                    ("one alone", lab, 1, True),
+                    ("together", lab, flags.browsers, True),
+                    ("together, plain app", plain, flags.browsers, False),
                 ):
-                    drags, memory = await drag_together(
-                        url, axis, browsers, flags.seconds, lab=ours
+                    drags, memory, used = await drag_together(
+                        app.url, app.pid, axis, browsers, flags.seconds, lab=ours
                     )
-                    found[name] = {"drags": [asdict(one) for one in drags], "memory": memory}
+                    found[name] = {
+                        "drags": [asdict(one) for one in drags],
+                        "memory": memory,
+                        "cpu_seconds": used,
+                    }
             if "minutes" in flags.parts:
                 found["minutes"] = await use_for(lab.url, axis, lab.pid, flags.minutes)
             if "rest" in flags.parts:
                 found["rest"] = await measure_rest(lab.url, lab.pid, axis, lab=True)
                 found["rest, one line"] = await measure_rest(line.url, line.pid, axis, lab=False)
     return found
+
+
+def processor_row(name: str, found: dict[str, Any], tasks: Sequence[str]) -> list[str]:
+    """Who used the processor, and what an image took of it in all."""
+    used = found["cpu_seconds"]
+    total = sum(used.values())
+    images = sum(one["images"] for one in found["drags"])
+    return [
+        name,
+        *(f"{100 * used[task] / total:.0f}" for task in tasks),
+        f"{1000 * total / images:.0f}",
+    ]
 
 
 def report(found: dict[str, Any]) -> list[tuple[str, float, str, float, str]]:
@@ -258,6 +300,12 @@ def report(found: dict[str, Any]) -> list[tuple[str, float, str, float, str]]:
             "Distinct images per second of each browser",
             ["", "browsers", "min", "median", "max", "browsers' MB"],
             rows,
+        )
+        tasks = list(found["together"]["cpu_seconds"])
+        print_table(
+            "Processor time, % of all that was used, and ms an image",
+            ["", *tasks, "ms an image"],
+            [processor_row(name, found[name], tasks) for name in ("one alone", "together")],
         )
         rates = [one["images_per_second"] for one in found["together"]["drags"]]
         spread = max(rates) / min(rates) if min(rates) else math.inf

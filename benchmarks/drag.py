@@ -110,7 +110,7 @@ class Drag:
     """One drag's figures.
 
     Attributes:
-        images_per_second: distinct images painted between press and release.
+        images, images_per_second: distinct images painted between press and release.
         p50, p95: pointer-to-pixels, ms, over all events of the drag.
         after_release: ms from the release to the last picture's frame; None if none came later.
         events: pointer events that the page received.
@@ -118,6 +118,7 @@ class Drag:
         reruns_after: at its end.
     """
 
+    images: int
     images_per_second: float
     p50: float
     p95: float
@@ -248,6 +249,7 @@ def evaluate(record: dict[str, Any], axis: Axis | None) -> Drag:
     delays = list(pointer_to_pixels(times, frames, answered).values())
     p50, p95 = np.percentile(delays, [50, 95]) if delays else (np.nan, np.nan)
     return Drag(
+        images=len(during),
         images_per_second=1000 * len(during) / (released - start),
         p50=float(p50),
         p95=float(p95),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -216,6 +217,16 @@ def _stat(pid: int) -> list[str] | None:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+
+
+def kind_of(pid: int) -> str:
+    """What one of Chromium's processes is for: "renderer", "gpu-process", "browser" and others."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return "ended"
+    found = re.search(r"--type=([a-z-]+)", command)
+    return found[1] if found else "browser"
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:

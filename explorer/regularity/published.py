@@ -63,7 +63,7 @@ def hold_against_published(ae: Sequence[Measure], vae: Sequence[Measure]) -> lis
             )
         )
     mixed = _pair(ae, vae, FRECHET, MIXTURE, MIXTURE)
-    if single and mixed and min(one.low or 0.0 for one in mixed) > 0:
+    if single and mixed and min(_ends(one)[0] for one in mixed) > 0:
         gains = [before.value / after.value for before, after in zip(single, mixed, strict=True)]
         spans = [_span(before, after) for before, after in zip(single, mixed, strict=True)]
         claims.append(
@@ -101,8 +101,15 @@ def _verdict(pair: tuple[Measure, Measure], *, ae_wins: bool) -> str:
 
 def _span(before: Measure, after: Measure) -> tuple[float, float]:
     """The least and the most that a distance can have fallen, by both intervals' ends."""
-    low, high = before.low or before.value, before.high or before.value
-    return low / (after.high or after.value), high / (after.low or after.value)
+    (low, high), (least, most) = (_ends(one) for one in (before, after))
+    return low / most, high / least
+
+
+def _ends(measure: Measure) -> tuple[float, float]:
+    """The interval; the figure itself where there is none."""
+    if measure.low is None or measure.high is None:
+        return measure.value, measure.value
+    return measure.low, measure.high
 
 
 def _shown(measure: Measure) -> str:

@@ -54,6 +54,14 @@ def test_the_order_decides_where_intervals_lie_apart(ae, vae, told):
     assert verdicts(ae, vae) == told
 
 
+def test_an_interval_that_begins_at_zero_is_no_finding():
+    ae, vae = model(10.0, 20.0, 5.0, column=SCALE_FAIR), model(12.0, 40.0, 20.0, column=AS_BUILT)
+    assert hold_against_published(ae, vae)[2].verdict == AGREES
+    wide = Measure(**{**vars(ae[1]), "low": 0.0, "high": 45.0})
+    claims = hold_against_published([ae[0], wide, ae[2]], vae)
+    assert [claim.verdict for claim in claims] == [AGREES, TIE, TIE]
+
+
 def test_without_the_figures_nothing_is_said():
     assert hold_against_published([], []) == []
     alone = [figure(ERROR, NO_PRIOR, 1.0)]
