@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -118,17 +117,14 @@ class Familiarity:
 
     def p_values(self, scores: Scores) -> dict[str, NDArray[np.float64]]:
         """Of each score, the share of held-out images and this one that are as odd, (Q,)."""
-        return {key: tails(scores.of(key), np.sort(self.held_out.of(key)), key) for key in SCORES}
+        return {key: tails(scores.of(key), self.held_out.ranked[key], key) for key in SCORES}
 
     def combined(self, scores: Scores) -> NDArray[np.float64]:
         """The share of held-out images and the image itself that are as odd in all, (Q,)."""
         return combined_p_values(
-            {key: scores.of(key) for key in SCORES}, self._ranked, len(self.held_out)
+            {key: scores.of(key) for key in SCORES},
+            {key: self.held_out.ranked[key] for key in SCORES},
         )
-
-    @cached_property
-    def _ranked(self) -> dict[str, NDArray[np.float32]]:
-        return {key: self.held_out.of(key) for key in SCORES}
 
 
 def open_familiarity(

@@ -6,12 +6,14 @@ They lie in the checkpoint folder (heldout.npz), so that whoever has no data set
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.encode.verdicts import Ranked
 from explorer.errors import CheckpointError, LatentError
 from explorer.images.complexity import measure_complexity
 from explorer.images.dataset import ImageSet
@@ -88,6 +90,12 @@ class HeldOutScores(Scores):
 
     rows: NDArray[np.int64]
 
+    @cached_property
+    def ranked(self) -> dict[str, Ranked]:
+        """Each score that there is, sorted."""
+        there = [name for name in (*_NAMES, "bound") if name != "kl" or self.kl is not None]
+        return {name: Ranked.of(self.of(name)) for name in there}
+
     def percentile(self, key: str, values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """How many in a hundred held-out images have a smaller value; half of the equal ones.
 
@@ -101,7 +109,8 @@ class HeldOutScores(Scores):
         Raises:
             LatentError: as for `of`.
         """
-        mine = np.sort(self.of(key))
+        self.of(key)  # refuses what is no score
+        mine = self.ranked[key].ordered
         below = np.searchsorted(mine, values, side="left")
         return np.asarray(50.0 * (below + np.searchsorted(mine, values, side="right")) / len(mine))
 

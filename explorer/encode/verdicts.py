@@ -87,23 +87,47 @@ class Verdict:
     trap: str
 
 
-def tails(
-    values: NDArray[np.floating[Any]], sorted_held_out: NDArray[np.floating[Any]], key: str
-) -> NDArray[np.float64]:
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """Held-out values of one score, sorted once for all that is asked of them.
+
+    Attributes:
+        values: as they were given, (n,).
+        ordered: ascending, (n,).
+        above: of each value, how many are at least as large, itself among them, (n,).
+        below: of each value, how many are at most as large, itself among them, (n,).
+    """
+
+    values: NDArray[np.floating[Any]]
+    ordered: NDArray[np.floating[Any]]
+    above: NDArray[np.int64]
+    below: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating[Any]]) -> "Ranked":
+        """Sort values, (n,)."""
+        ordered = np.sort(values)
+        above = len(values) - np.searchsorted(ordered, values, side="left")
+        return cls(values, ordered, above, np.searchsorted(ordered, values, side="right"))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def tails(values: NDArray[np.floating[Any]], held_out: Ranked, key: str) -> NDArray[np.float64]:
     """How odd values are, (Q,): the share of n + 1 images at least so far out; > 0, at most 1."""
-    n = len(sorted_held_out)
-    above = n - np.searchsorted(sorted_held_out, values, side="left")
+    n = len(held_out)
+    above = n - np.searchsorted(held_out.ordered, values, side="left")
     up = (1.0 + above) / (n + 1)
     if key != COMPLEXITY:
         return np.asarray(up)
-    low = (1.0 + np.searchsorted(sorted_held_out, values, side="right")) / (n + 1)
+    low = (1.0 + np.searchsorted(held_out.ordered, values, side="right")) / (n + 1)
     return np.asarray(np.minimum(1.0, 2 * np.minimum(up, low)))
 
 
 def combined_p_values(
     scores: Mapping[str, NDArray[np.floating[Any]]],
-    held_out: Mapping[str, NDArray[np.floating[Any]]],
-    n: int,
+    held_out: Mapping[str, Ranked],
 ) -> NDArray[np.float64]:
     """How odd images are by all scores together.
 
@@ -114,8 +138,7 @@ def combined_p_values(
 
     Args:
         scores: of each image, (Q,) each.
-        held_out: of the held-out images, (n,) each.
-        n: how many.
+        held_out: of the held-out images, n each.
 
     Returns:
         (Q,), > 0, at most 1: at most alpha with probability at most alpha if the image is drawn as
@@ -125,21 +148,17 @@ def combined_p_values(
     (full conformal prediction); Bates et al. 2023, arXiv:2104.08279, for outliers; Vovk & Wang
     2020, arXiv:1212.4966, for means of such shares.
     """
-    above, below = {}, {}
-    for key, values in held_out.items():
-        ordered = np.sort(values)
-        above[key] = n - np.searchsorted(ordered, values, side="left")
-        below[key] = np.searchsorted(ordered, values, side="right")
+    n = len(next(iter(held_out.values())))
     count = len(next(iter(scores.values())))
     found = np.empty(count)
     for row in range(count):
         theirs, mine = np.zeros(n), 0.0
-        for key, values in held_out.items():
-            value = scores[key][row]
-            out = above[key] + (value >= values)
+        for key, ranked in held_out.items():
+            values, value = ranked.values, scores[key][row]
+            out = ranked.above + (value >= values)
             out_mine: float = 1 + int(np.count_nonzero(values >= value))
             if key == COMPLEXITY:
-                low = below[key] + (value <= values)
+                low = ranked.below + (value <= values)
                 low_mine = 1 + int(np.count_nonzero(values <= value))
                 out = np.minimum(n + 1, 2 * np.minimum(out, low))
                 out_mine = min(n + 1, 2 * out_mine, 2 * low_mine)

@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +20,7 @@ from explorer.encode.heldout import (
     measure_held_out,
     save_held_out,
 )
-from explorer.encode.verdicts import SCORES, combined_p_values, tails
+from explorer.encode.verdicts import SCORES, Ranked, combined_p_values, tails
 from explorer.errors import CheckpointError, LatentError
 from explorer.models.bound import measure_bounds
 from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
@@ -63,6 +63,10 @@ def fresh_scores(asked):
     return known.score(codec, images.floats(fresh))
 
 
+def ranked(held_out):
+    return {key: Ranked.of(values) for key, values in held_out.items()}
+
+
 def test_percentiles_of_images_that_were_not_used_are_uniform(asked, fresh_scores):
     _, _, known, _ = asked
     generator = np.random.default_rng(5)
@@ -97,7 +101,7 @@ def test_a_rank_among_exchangeable_images_is_exactly_calibrated():
         drawn = np.round(drawn, 1)  # ties, as complexity has them
         held = {key: drawn[:n, place] for place, key in enumerate(SCORES)}
         new = {key: drawn[n:, place] for place, key in enumerate(SCORES)}
-        found.append(combined_p_values(new, held, n))
+        found.append(combined_p_values(new, ranked(held)))
     p_values = np.concatenate(found)
     for alpha in (0.05, 0.2, 0.5):
         rate = (p_values <= alpha).mean()
@@ -112,7 +116,7 @@ def test_the_rank_counts_the_image_into_the_others_shares():
     n = 12
     held = {key: generator.integers(0, 6, n).astype(np.float32) for key in SCORES}
     new = {key: generator.integers(0, 6, 5).astype(np.float32) for key in SCORES}
-    found = combined_p_values(new, held, n)
+    found = combined_p_values(new, ranked(held))
     for row in range(5):
         oddness = np.zeros(n + 1)
         for key in SCORES:
@@ -132,13 +136,29 @@ def test_one_score_far_out_is_enough_and_several_a_little_out_add_up():
     new["bound"][:2] = 9.0, 2.0  # of 1,000 none, and some 23, are as far out
     for key in ("bound", "distance", "cycle"):
         new[key][2] = 2.0
-    far, a_little, together = combined_p_values(new, held, 1000)
+    far, a_little, together = combined_p_values(new, ranked(held))
     assert far <= 0.01
     assert a_little > 0.05 > together
 
 
+def test_held_out_scores_are_sorted_once(asked, monkeypatch):
+    codec, images, known, fresh = asked
+    some = known.score(codec, images.floats(fresh[:3]))
+    held_out = replace(known.held_out)  # nothing kept yet
+    again = Familiarity(held_out, known.codes)
+    first = again.judge_scores(some)
+
+    def refuse(_values):
+        raise AssertionError("sorted anew")
+
+    monkeypatch.setattr(np, "sort", refuse)
+    assert again.judge_scores(some) == first
+    with pytest.raises(LatentError, match="no score 'rows'"):
+        held_out.percentile("rows", np.zeros(1))
+
+
 def test_shares_count_the_image_itself():
-    held = np.array([1.0, 2.0, 3.0])
+    held = Ranked.of(np.array([1.0, 2.0, 3.0]))
     assert tails(np.array([0.0, 2.0, 9.0]), held, "bound").tolist() == [1.0, 0.75, 0.25]
     assert tails(np.array([0.0, 2.0, 9.0]), held, "complexity").tolist() == [0.5, 1.0, 0.5]
 
@@ -234,12 +254,9 @@ def test_scores_are_stored_and_read(tmp_path, asked):
     encodings = SimpleNamespace(mean=known.codes)
     save_held_out(tmp_path / HELD_OUT, known.held_out)
     found = load_held_out(tmp_path, codec.kind, encodings)
-    for name, values in vars(known.held_out).items():
-        assert (
-            values is None
-            if found.__dict__[name] is None
-            else (np.array_equal(values, getattr(found, name)))
-        )
+    for field in fields(known.held_out):
+        values, read = getattr(known.held_out, field.name), getattr(found, field.name)
+        assert (values is None and read is None) or np.array_equal(values, read), field.name
     assert load_held_out(tmp_path / "none", codec.kind, encodings) is None
 
 
