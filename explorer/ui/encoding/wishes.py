@@ -24,7 +24,7 @@ from explorer.ui.encoding.ingredients import keep_offered, picture_key
 
 LOOKS, LABELS, FACTORS, GROUPS = "Looks", "Classes", "Factors", "Two groups"
 HELP = {
-    LOOKS: "what can be measured on the pixels of held-out pictures",
+    LOOKS: "what can be measured on held-out pictures as the model decodes them",
     LABELS: "the labels of held-out pictures",
     FACTORS: "what the pictures were made from",
     GROUPS: "two groups of your own pictures",
@@ -113,7 +113,8 @@ def pick_wish(
         f"towards more {name}",
         f"towards less {name}",
         name,
-        f"One step is one standard deviation of {name} among held-out pictures.",
+        f"One step is one standard deviation of {name} over held-out pictures as the model decodes "
+        "them.",
         REACH_OF_VALUES,
         learn,
     )
