@@ -2,8 +2,8 @@
 
     EXPLORER_DATA=FOLDER python -m docs.encode_pictures
 
-MNIST and Fashion-MNIST must be at hand. Seeds are fixed and nothing is picked: of each kind the
-first pictures that benchmarks/familiarity.py draws.
+MNIST and Fashion-MNIST must be at hand. Seeds are fixed and nothing is picked: of each kind
+ten that lie evenly among 520 (ten alphabets of letters), drawn as benchmarks/familiarity.py draws.
 """
 
 from pathlib import Path

@@ -11,7 +11,7 @@ from explorer.errors import DataError
 from explorer.images.sheet import to_picture
 
 MOST_FRAMES = 500
-MOST_PIXELS = 1 << 26  # of all frames together, enlarged
+MOST_PIXELS = 1 << 26  # of all pictures together, enlarged; the way back shows them again
 LEAST_MS, MOST_MS = 20, 10_000  # browsers slow down what is faster than 20 ms
 
 
