@@ -66,12 +66,14 @@ class IntakeStep:
         detail: more of it.
         picture: the picture after it, (H, W) or (H, W, 3), at most 256 a side.
         decisions: the choices that it stands for; () where there was none.
+        whole: whether nothing is cut off yet: a crop by hand is of the last such picture.
     """
 
     title: str
     detail: str
     picture: NDArray[np.uint8]
     decisions: tuple[Decision, ...] = ()
+    whole: bool = False
 
 
 @dataclass(eq=False)
@@ -90,9 +92,16 @@ class Course:
     steps: list[IntakeStep] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
 
-    def show(self, title: str, detail: str, picture: Image.Image, *decisions: Decision) -> None:
+    def show(
+        self,
+        title: str,
+        detail: str,
+        picture: Image.Image,
+        *decisions: Decision,
+        whole: bool = False,
+    ) -> None:
         """Add a step."""
-        self.steps.append(IntakeStep(title, detail, shown(picture), decisions))
+        self.steps.append(IntakeStep(title, detail, shown(picture), decisions, whole))
 
     def decide(self, choice: str, taken: str, words: str, options: Sequence[str]) -> Decision:
         """Note how a choice was made.

@@ -211,11 +211,11 @@ def _decode(image: Image.Image, frames: int, course: Course) -> Image.Image:
     turn = find_turn(image)
     # What follows needs copies, and 40 million pixels take 160 MB each time.
     plain = _shrink(plain, _CROP_PIXELS if course.preparation.crop else _WORK_PIXELS)
-    course.show("As uploaded", detail, plain)
+    course.show("As uploaded", detail, plain, whole=True)
     if deep:
-        course.show("Brightness scaled", deep, plain)
+        course.show("Brightness scaled", deep, plain, whole=True)
     elif converted:
-        course.show("Colours converted", f"from {was} to {words}", plain)
+        course.show("Colours converted", f"from {was} to {words}", plain, whole=True)
 
     plain = _turn(plain, turn, course)
     if course.preparation.crop is not None:
@@ -244,7 +244,7 @@ def _turn(
         # A mirrored picture is none of the four.
         decision = course.decide("turn", same[0] if same else AUTO, words, TURNS[1:])
         turned = plain.transpose(noted[0])
-        course.show("Turned upright", words, turned, decision)
+        course.show("Turned upright", words, turned, decision, whole=True)
         return turned
     if chosen == "0":
         course.decide("turn", chosen, "as it is stored, as chosen", TURNS[1:])
@@ -252,7 +252,8 @@ def _turn(
     way, words = _TRANSPOSES[chosen]
     words += ", as chosen"
     turned = plain.transpose(way)
-    course.show("Turned", words, turned, course.decide("turn", chosen, words, TURNS[1:]))
+    decision = course.decide("turn", chosen, words, TURNS[1:])
+    course.show("Turned", words, turned, decision, whole=True)
     return turned
 
 

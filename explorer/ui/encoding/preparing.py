@@ -37,8 +37,6 @@ LABELS = {
     ("strokes", "thicken"): "thicker",
 }
 ORDER = tuple(dict.fromkeys(choice for choice, _ in LABELS))
-# A crop by hand is of the picture after these, and before all others.
-UPRIGHT = ("As uploaded", "Brightness scaled", "Colours converted", "Turned upright", "Turned")
 
 
 def show_preparation(picture: SessionPicture, prepared: PreparedImage, others: int) -> None:
@@ -49,7 +47,7 @@ def show_preparation(picture: SessionPicture, prepared: PreparedImage, others: i
         prepared: what became of it.
         others: how many other pictures there are.
     """
-    upright = max(at for at, step in enumerate(prepared.steps) if step.title in UPRIGHT)
+    upright = max(at for at, step in enumerate(prepared.steps) if step.whole)
     steps = [
         Step(
             title=step.title,

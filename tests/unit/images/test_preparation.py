@@ -224,6 +224,21 @@ def test_the_crop_is_of_the_upright_picture():
     assert np.array_equal(turned.image, prepare(image, FACES, crop=crop).image)
 
 
+@pytest.mark.parametrize("turn", ["auto", "90"])
+@pytest.mark.parametrize("crop", [None, (0.1, 0.2, 0.9, 0.8)])
+@pytest.mark.parametrize("target", [DIGITS, FACES])
+def test_the_last_whole_step_is_what_a_crop_is_of(turn, crop, target):
+    image = Image.fromarray(np.add.outer(np.arange(90), np.arange(120)).astype(np.uint8))
+    prepared = prepare(image.quantize(64), target, turn=turn, crop=crop)
+    whole = [step.whole for step in prepared.steps]
+    count = sum(whole)
+    assert whole == [True] * count + [False] * (len(whole) - count)
+    assert count == (2 if turn == "auto" else 3)
+    assert prepared.steps[count - 1].picture.shape[:2] == (
+        (90, 120) if turn == "auto" else (120, 90)
+    )
+
+
 @pytest.mark.parametrize("target", [DIGITS, FACES, COLOUR])
 @pytest.mark.parametrize(("ground", "level"), [("dark", 0), ("light", 1)])
 def test_the_ground_under_transparency_is_chosen(target, ground, level):
