@@ -1,13 +1,23 @@
 """Repair: the checkpoints that learned to undo damage, given this picture."""
 
 import shlex
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.encode.repair import Repairer, damage, find_repairers, hide, repair
+from explorer.encode.repair import (
+    DOWNSAMPLE,
+    MASK,
+    NOISE,
+    Repairer,
+    damage,
+    find_repairers,
+    hide,
+    repair,
+)
 from explorer.images.quality import psnr, ssim
 from explorer.images.sheet import to_picture
 from explorer.live.model import OpenedModel
@@ -20,7 +30,7 @@ from explorer.ui.encoding.strip import StripPicture, show_strip
 from explorer.ui.mask import MaskRequest, pack_mask, show_mask
 from explorer.ui.words import plain
 
-WHICH, REAL, NOISE, ANOTHER, FACTOR = (
+WHICH, REAL, AMOUNT, ANOTHER, FACTOR = (
     "encode-repair-which",
     "encode-repair-real",
     "encode-repair-noise",
@@ -28,12 +38,9 @@ WHICH, REAL, NOISE, ANOTHER, FACTOR = (
     "encode-repair-factor",
 )
 MASKS, SEED = "explorer.masks", "explorer.damage"
-NAMES = {"noise": "Denoising", "mask": "Inpainting", "downsample": "Super-resolution"}
-COMMANDS = {
-    "noise": ("against noise", "--corrupt noise --corrupt-amount 0.3"),
-    "mask": ("against hidden parts", "--corrupt mask --corrupt-amount 0.5"),
-    "downsample": ("against coarse pixels", "--corrupt downsample --corrupt-amount 4"),
-}
+NAMES = {NOISE: "Denoising", MASK: "Inpainting", DOWNSAMPLE: "Super-resolution"}
+COMMANDS = {NOISE: ("noise", 0.3), MASK: ("hidden parts", 0.5), DOWNSAMPLE: ("coarse pixels", 4)}
+MOST_MASKS = 100  # painted ones that are kept
 FACTORS = (2, 4, 7, 8)
 
 
@@ -82,11 +89,11 @@ def show_commands(model: OpenedModel) -> None:
         f"({plain(data.name)}, {width} x {height}). Train one: it sees damaged pictures and is to "
         "give back the whole ones. It is listed here as soon as it is trained."
     )
-    for how, (words, flags) in COMMANDS.items():
-        st.markdown(f"**{NAMES[how]}**, {words}:")
+    for how, (words, amount) in COMMANDS.items():
+        st.markdown(f"**{NAMES[how]}**, against {words}:")
         st.code(
             f"python train_vae.py --data {shlex.quote(data.name)}{size} --kind ae --latent-dim 32"
-            f"{conv} {flags} --epochs 20 --name {how}-repair",
+            f"{conv} --corrupt {how} --corrupt-amount {amount:g} --epochs 20 --name {how}-repair",
             language="bash",
             wrap_lines=True,
         )
@@ -101,27 +108,27 @@ def show_damage(
         The damaged picture (C, H, W), and what of it is hidden, (H, W), if anything is.
     """
     image = encoded.image
-    if chosen.how == "mask":
+    if chosen.how == MASK:
         mask = paint(chosen, encoded)
         return hide(image[None], mask)[0], mask
     if not whole:
         st.caption("The picture goes to the repairer as it is.")
         return image, None
-    if chosen.how == "noise":
+    if chosen.how == NOISE:
         amount = st.slider(
             "Noise, standard deviation",
             0.0,
             1.0,
             float(min(1.0, chosen.amount)),
             0.05,
-            key=NOISE,
+            key=AMOUNT,
             persist_state="session",
             help=f"Pixels go from 0 to 1. This model was trained with {chosen.amount:g}.",
         )
         if st.button("Other noise", key=ANOTHER, icon=":material/refresh:"):
             st.session_state[SEED] = int(st.session_state.get(SEED, 0)) + 1
         seed = int(st.session_state.get(SEED, 0))
-        return (damage(image[None], "noise", amount, seed=seed)[0] if amount else image), None
+        return (damage(image[None], NOISE, amount, seed=seed)[0] if amount else image), None
     factors = sorted({*FACTORS, int(chosen.amount)})
     keep_offered(FACTOR, factors)
     factor = st.select_slider(
@@ -132,20 +139,16 @@ def show_damage(
         persist_state="session",
         help=f"This model was trained with {chosen.amount:g}.",
     )
-    return damage(image[None], "downsample", factor)[0], None
+    return damage(image[None], DOWNSAMPLE, factor)[0], None
 
 
 def paint(chosen: Repairer, encoded: EncodedPicture) -> NDArray[np.bool_]:
     """What the user paints over; at first a square in the middle, as large as in training."""
     height, width = encoded.image.shape[1:]
     key = f"{encoded.picture.state}, {height} x {width}"
-    masks: dict[str, NDArray[np.bool_]] = st.session_state.setdefault(MASKS, {})
-    if key not in masks:
-        masks[key] = square(height, width, chosen.amount)
-
-    def keep(mask: NDArray[np.bool_]) -> None:
-        masks[key] = mask
-
+    masks: OrderedDict[str, NDArray[np.bool_]]
+    masks = st.session_state.setdefault(MASKS, OrderedDict())
+    keep_mask(masks, key, masks[key] if key in masks else square(height, width, chosen.amount))
     show_mask(
         MaskRequest(
             picture=key,
@@ -156,9 +159,19 @@ def paint(chosen: Repairer, encoded: EncodedPicture) -> NDArray[np.bool_]:
             share=chosen.amount,
         ),
         key="encode-repair-mask",
-        on_painted=keep,
+        on_painted=lambda mask: keep_mask(masks, key, mask),
     )
     return masks[key]
+
+
+def keep_mask(
+    masks: OrderedDict[str, NDArray[np.bool_]], key: str, mask: NDArray[np.bool_]
+) -> None:
+    """Keep what was painted over a picture; what was looked at longest ago makes room."""
+    masks[key] = mask
+    masks.move_to_end(key)
+    while len(masks) > MOST_MASKS:
+        masks.popitem(last=False)
 
 
 def square(height: int, width: int, share: float) -> NDArray[np.bool_]:
