@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.encode.familiarity import Familiarity
+from explorer.encode.verdicts import Verdict
 from explorer.latent.neighbours import nearest
-from explorer.models.bound import measure_bounds
+from explorer.models.bound import Bounds, measure_bounds
 from explorer.models.codec import Codec
 
 NEIGHBOURS = 12
@@ -72,12 +73,26 @@ def measure_codes(
         known: what the checkpoint's held-out images score.
     """
     bounds = measure_bounds(codec, images)
-    names = words = percentiles = shares = None
+    names = None
     if references is not None and labels is not None and classes:
         found = nearest_classes(bounds.mean, references, labels)
-        names = tuple(classes[label] for label in found)
-    if known is not None:
-        verdicts = known.judge(codec, images, bounds)
+        names = [classes[label] for label in found]
+    verdicts = None if known is None else known.judge(codec, images, bounds)
+    return codes_of(bounds, names, verdicts)
+
+
+def codes_of(
+    bounds: Bounds, classes: Sequence[str] | None, verdicts: Sequence[Verdict] | None
+) -> Codes:
+    """What is known of N images as a table's columns.
+
+    Args:
+        bounds: of the images.
+        classes: the nearest classes, N names, or None without labels.
+        verdicts: N, or None where the checkpoint has no held-out scores.
+    """
+    words = percentiles = shares = None
+    if verdicts is not None:
         words = tuple(verdict.word for verdict in verdicts)
         shares = np.array([verdict.p_value for verdict in verdicts], np.float32)
         percentiles = np.array([verdict.scores[0].percentile for verdict in verdicts], np.float32)
@@ -86,7 +101,7 @@ def measure_codes(
         bounds.log_var,
         bounds.reconstruction_nll,
         bounds.kl,
-        names,
+        None if classes is None else tuple(classes),
         percentiles,
         words,
         shares,

@@ -1,6 +1,7 @@
 """The bound of single images taken apart: term by term, axis by axis, pixel by pixel."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -59,6 +60,12 @@ class Bounds:
         return None if kl is None else self.reconstruction_nll + kl
 
     @property
+    def bound(self) -> NDArray[np.float32]:
+        """What the images cost, (N,) nats: the negative ELBO, of an AE the reconstruction NLL."""
+        total = self.negative_elbo
+        return self.reconstruction_nll if total is None else total
+
+    @property
     def floor(self) -> NDArray[np.float32]:
         """The least reconstruction NLL that any decoder could reach, (N,) nats."""
         total: NDArray[np.float32] = self.floor_map.sum(axis=(1, 2))
@@ -69,6 +76,17 @@ class Bounds:
         """What could have been spared, pixel by pixel, (N, H, W), >= 0: the error in nats."""
         excess: NDArray[np.float32] = np.maximum(self.nll_map - self.floor_map, 0)
         return excess
+
+
+def join_bounds(parts: Sequence[Bounds]) -> Bounds:
+    """The bounds of images of one model, one after the other; at least one part."""
+    return Bounds(
+        **{  # type: ignore[arg-type]
+            field.name: None if values[0] is None else np.concatenate(values)
+            for field in fields(Bounds)
+            for values in [[getattr(part, field.name) for part in parts]]
+        }
+    )
 
 
 @torch.inference_mode()

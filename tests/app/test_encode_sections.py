@@ -1,16 +1,28 @@
 """The lower part of Encode in Streamlit's own test harness: every section, for every kind."""
 
 import io
+import os
 import shlex
 import shutil
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from explorer.encode.codes import measure_codes
+from explorer.encode.familiarity import Familiarity, open_familiarity
+from explorer.encode.heldout import measure_held_out, save_held_out
+from explorer.images.preparation import Preparation
 from explorer.models import library
+from explorer.models.bound import measure_bounds
+from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
+from explorer.models.codec import Codec
 from explorer.training.flags import parse_flags, read_config
+from explorer.ui.encoding import encoded
+from explorer.ui.encoding.batch import codes_of_pictures
+from explorer.ui.encoding.encoded import EncodedPicture
 
 SECONDS = 120
 SECTIONS = ("Around it", "All pictures", "Between pictures", "Arithmetic", "Directions", "Repair")
@@ -48,7 +60,17 @@ def own(checkpoints, tmp_path, monkeypatch):
     return folder
 
 
-def bars(count):
+@pytest.fixture
+def scored(own, bars):
+    """The VAE's folder, with the scores of its held-out images."""
+    folder = own / "bars-vae"
+    encodings = load_encodings(folder, load_config(folder))
+    found = measure_held_out(Codec.from_folder(folder), encodings, bars)
+    save_held_out(folder / HELD_OUT, found)
+    return folder
+
+
+def drawn_bars(count):
     """Standing and lying bars as PNG files."""
     files = []
     for number in range(count):
@@ -66,7 +88,7 @@ def bars(count):
 def run(section, model="bars-vae", count=3):
     app = AppTest.from_function(sections, default_timeout=SECONDS)
     app.session_state["model"] = model
-    app.session_state["files"] = bars(count)
+    app.session_state["files"] = drawn_bars(count)
     app.session_state["encode-section"] = section
     app.run()
     assert not app.exception
@@ -87,10 +109,78 @@ def test_every_section_works_for_every_kind_and_for_one_picture_alone(own, secti
 
 def test_the_table_has_the_bound_of_each_picture(own):
     table = run("All pictures").dataframe[0].value
-    assert table["Name"].tolist() == [name for name, _ in bars(3)]
+    assert table["Name"].tolist() == [name for name, _ in drawn_bars(3)]
     assert np.isfinite(table["−ELBO, nats"]).all()
     assert set(table["Nearest class"]) <= {"standing", "lying"}
     assert "KL, nats" not in run("All pictures", "bars-ae").dataframe[0].value
+
+
+def test_the_files_hold_what_the_command_would_write(scored):
+    """The table's own downloads, held against the command's codes of the same pictures."""
+    app = run("All pictures")
+    everyone = list(app.session_state["explorer.encoded"].values())
+    codec, config = Codec.from_folder(scored), load_config(scored)
+    encodings = load_encodings(scored, config)
+    known = open_familiarity(scored, config, encodings)
+    assert known is not None
+    images = np.stack([image for image, _, _ in everyone])
+    expected = measure_codes(
+        codec,
+        images,
+        references=encodings.mean,
+        labels=encodings.labels,
+        classes=config.data.classes,
+        known=known,
+    )
+    pictures = [EncodedPicture(None, 1, *entry) for entry in everyone]
+    verdicts = known.judge(codec, images)
+    found = codes_of_pictures(pictures, expected.nearest_class, verdicts)
+    for field in fields(expected):
+        mine, theirs = getattr(found, field.name), getattr(expected, field.name)
+        assert type(mine) is type(theirs), field.name
+        if isinstance(mine, np.ndarray):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4, err_msg=field.name)
+        else:
+            assert mine == theirs
+
+
+def test_pictures_that_are_shown_are_not_measured_anew(own, monkeypatch):
+    monkeypatch.setattr(encoded, "MOST_KEPT", 3)
+    app = run("All pictures")
+    gallery = app.session_state["explorer.gallery"]
+    gallery.prepare_otherwise(gallery.pictures[-1].id, Preparation(polarity="invert"))
+    app.run()
+    measured = []
+
+    def spy(codec, images):
+        measured.append(len(images))
+        return measure_bounds(codec, images)
+
+    monkeypatch.setattr(encoded, "measure_bounds", spy)
+    app.run()
+    assert not app.exception
+    assert measured == []
+
+
+def test_scores_that_are_measured_anew_give_new_verdicts_of_all_pictures_at_once(
+    scored, monkeypatch
+):
+    judged = []
+    judge = Familiarity.judge
+
+    def spy(self, codec, images, bounds=None):
+        judged.append(len(images))
+        return judge(self, codec, images, bounds)
+
+    monkeypatch.setattr(Familiarity, "judge", spy)
+    app = run("All pictures")
+    app.run()
+    assert judged == [3]
+    file = scored / HELD_OUT
+    written = file.stat().st_mtime_ns + 10**9
+    os.utime(file, ns=(written, written))
+    app.run()
+    assert judged == [3, 3]
 
 
 def test_pictures_that_are_not_at_hand_are_told_of(own):

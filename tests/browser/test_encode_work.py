@@ -36,7 +36,7 @@ SECTIONS = (
 MIXED = """() => {
   const { mixing } = document.querySelector('.mixing') ?? {};
   return mixing?.root.dataset.phase === 'live' && mixing.frames > 0 && mixing.link.quiet
-    && !mixing.playing && mixing.root.dataset.pictures;
+    && !mixing.playing && !mixing.asked && mixing.root.dataset.pictures;
 }"""
 
 
@@ -188,12 +188,13 @@ def test_codes_are_taken_away_as_csv_npz_and_png(encoded, files, tmp_path):
     expect(encoded.locator("[data-testid=stDataFrame] canvas").first).to_be_visible()
     table = download(encoded, "Codes as CSV", tmp_path).decode()
     rows = list(csv.DictReader(io.StringIO(table)))
-    assert [row["name"] for row in rows] == [name for name, _ in files]
+    assert [row["file"] for row in rows] == [name for name, _ in files]
     written = [[float(row[f"mean_{axis}"]) for axis in range(8)] for row in rows]
     np.testing.assert_allclose(written, codes, atol=1e-5)
-    assert all(0 <= float(row["percentile"]) <= 100 for row in rows)
-    assert {row["familiar"] for row in rows} <= {"familiar", "unusual", "unlike"}
+    assert all(0 <= float(row["bound_percentile"]) <= 100 for row in rows)
+    assert {row["familiarity"] for row in rows} <= {"familiar", "unusual", "unlike"}
     with np.load(io.BytesIO(download(encoded, "Codes as NPZ", tmp_path))) as stored:
+        assert stored["files"].tolist() == [name for name, _ in files]
         np.testing.assert_allclose(stored["mean"], codes, atol=1e-5)
         assert stored["negative_elbo"].shape == (3,)
         np.testing.assert_allclose(

@@ -1,6 +1,5 @@
 """All of the session's pictures at once: a table that sorts, and files to take away."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,20 +7,19 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.encode.codes import nearest_classes
-from explorer.encode.familiarity import Familiarity, Verdict
+from explorer.encode.codes import Codes, codes_of, join, nearest_classes, to_arrays, to_csv
+from explorer.encode.verdicts import Verdict
 from explorer.images.sheet import tile, to_picture
-from explorer.latent.tables import codes_to_csv, codes_to_npz
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing
 from explorer.ui.encoding.encoded import EncodedPicture, encode_pictures
-from explorer.ui.encoding.familiar import familiarity_of, verdict_of
-from explorer.ui.encoding.files import to_data_url, to_png
+from explorer.ui.encoding.familiar import familiarity_of, verdicts_of
+from explorer.ui.encoding.files import to_data_url, to_npz, to_png
 from explorer.ui.encoding.gallery import session_gallery
+from explorer.ui.encoding.verdict import ANSWERS
 
 TABLE, ROW_HEIGHT, MOST_HEIGHT = "encode-batch", 56, 520
 SHEET_COLUMNS, SHEET_WIDTH = 10, 1600
-WORDS = {"familiar": "familiar", "unusual": "unusual", "unlike": "unlike the training data"}
 
 
 def show_batch(listing: Listing, model: OpenedModel, encoded: EncodedPicture) -> None:
@@ -29,15 +27,10 @@ def show_batch(listing: Listing, model: OpenedModel, encoded: EncodedPicture) ->
     gallery = session_gallery()
     with st.spinner("Encoding the pictures…"):
         everyone = encode_pictures(model, gallery, gallery.pictures)
-        classes = classes_of(model, everyone)
         familiarity = familiarity_of(model)
-        verdicts = (
-            None
-            if familiarity is None
-            else [verdict_of(familiarity, model, one) for one in everyone]
-        )
-        percentiles = None if familiarity is None else percentiles_of(familiarity, everyone)
-    show_table(model, everyone, classes, percentiles, verdicts)
+        verdicts = None if familiarity is None else verdicts_of(familiarity, model, everyone)
+        codes = codes_of_pictures(everyone, classes_of(model, everyone), verdicts)
+    show_table(everyone, codes)
     missing = len(gallery.pictures) - len(everyone)
     if missing:
         st.caption(f"{missing} more cannot be prepared as they are set; open one to see why.")
@@ -46,7 +39,7 @@ def show_batch(listing: Listing, model: OpenedModel, encoded: EncodedPicture) ->
             "The percentiles need figures of the held-out pictures, which this checkpoint has not: "
             f"run `python -m explorer.encode.familiarity {listing.name}` once."
         )
-    show_downloads(listing, everyone, columns_of(everyone, classes, percentiles, verdicts))
+    show_downloads(listing, everyone, codes)
 
 
 def classes_of(model: OpenedModel, everyone: Sequence[EncodedPicture]) -> list[str] | None:
@@ -58,44 +51,43 @@ def classes_of(model: OpenedModel, everyone: Sequence[EncodedPicture]) -> list[s
     return [classes[label] for label in nearest_classes(means, model.encodings.mean, labels)]
 
 
-def bound_of(encoded: EncodedPicture) -> float:
-    """What the picture costs, nats: of a VAE the negative ELBO, of an AE the reconstruction."""
-    bound = encoded.bounds.negative_elbo
-    return float(encoded.bounds.reconstruction_nll[0] if bound is None else bound[0])
-
-
-def percentiles_of(
-    familiarity: Familiarity, everyone: Sequence[EncodedPicture]
-) -> NDArray[np.float64]:
-    """How many in a hundred held-out pictures cost less than each, (N,)."""
-    values = np.array([bound_of(one) for one in everyone], np.float32)
-    return familiarity.held_out.percentile("bound", values)
-
-
-def show_table(
-    model: OpenedModel,
+def codes_of_pictures(
     everyone: Sequence[EncodedPicture],
     classes: Sequence[str] | None,
-    percentiles: NDArray[np.float64] | None,
     verdicts: Sequence[Verdict] | None,
-) -> None:
+) -> Codes:
+    """The pictures, at least one, as `python -m explorer.encode` has them in its table."""
+    found = join(
+        [
+            codes_of(
+                one.bounds,
+                None if classes is None else [classes[row]],
+                None if verdicts is None else [verdicts[row]],
+            )
+            for row, one in enumerate(everyone)
+        ]
+    )
+    assert found is not None
+    return found
+
+
+def show_table(everyone: Sequence[EncodedPicture], codes: Codes) -> None:
     """One row a picture; a row that is picked becomes the picture that is looked at."""
-    is_vae = model.encodings.log_var is not None
-    bound = "−ELBO, nats" if is_vae else "Reconstruction NLL, nats"
+    bound = "Reconstruction NLL, nats" if codes.kl is None else "−ELBO, nats"
     columns: dict[str, Any] = {
         "Picture": [to_data_url(to_picture(one.image)) for one in everyone],
         "No.": [one.number for one in everyone],
         "Name": [one.picture.name for one in everyone],
-        bound: [bound_of(one) for one in everyone],
+        bound: [one.bounds.bound[0] for one in everyone],
     }
-    if is_vae:
-        columns["KL, nats"] = [one.kl for one in everyone]
-    if percentiles is not None:
-        columns["Percentile"] = percentiles
-    if classes is not None:
-        columns["Nearest class"] = list(classes)
-    if verdicts is not None:
-        columns["Like the training data?"] = [WORDS.get(one.word, one.word) for one in verdicts]
+    if codes.kl is not None:
+        columns["KL, nats"] = codes.kl
+    if codes.bound_percentile is not None:
+        columns["Percentile"] = codes.bound_percentile
+    if codes.nearest_class is not None:
+        columns["Nearest class"] = list(codes.nearest_class)
+    if codes.familiarity is not None:
+        columns["Like the training data?"] = [ANSWERS[word] for word in codes.familiarity]
     height = min(MOST_HEIGHT, ROW_HEIGHT * len(everyone) + 40)
     chosen = st.dataframe(
         columns,
@@ -136,15 +128,14 @@ def show_table(
         st.session_state.pop("encode-batch-picked", None)
 
 
-def show_downloads(
-    listing: Listing, everyone: Sequence[EncodedPicture], columns: dict[str, NDArray[Any]]
-) -> None:
+def show_downloads(listing: Listing, everyone: Sequence[EncodedPicture], codes: Codes) -> None:
     """Codes and pictures as files, each made when it is asked for."""
+    names = [one.picture.name for one in everyone]
     sheet = [(one.image, one.bounds.reconstruction[0]) for one in everyone]
     with st.container(horizontal=True):
         st.download_button(
             "Codes as CSV",
-            lambda: codes_to_csv(columns),
+            lambda: to_csv(names, codes).encode("utf-8", "backslashreplace"),
             f"{listing.name}-codes.csv",
             "text/csv",
             key="encode-csv",
@@ -153,7 +144,7 @@ def show_downloads(
         )
         st.download_button(
             "Codes as NPZ",
-            lambda: codes_to_npz(columns),
+            lambda: to_npz(to_arrays(names, codes)),
             f"{listing.name}-codes.npz",
             "application/octet-stream",
             key="encode-npz",
@@ -170,38 +161,6 @@ def show_downloads(
             on_click="ignore",
             help="Each picture as the model gets it, its reconstruction below it.",
         )
-
-
-def columns_of(
-    everyone: Sequence[EncodedPicture],
-    classes: Sequence[str] | None,
-    percentiles: NDArray[np.float64] | None,
-    verdicts: Sequence[Verdict] | None,
-) -> dict[str, NDArray[Any]]:
-    """The table as arrays by name: (N,), or (N, D)."""
-    first = everyone[0].bounds
-    found: dict[str, NDArray[Any]] = {
-        "name": np.array([one.picture.name for one in everyone], np.str_),
-        "mean": np.stack([one.mean for one in everyone]),
-    }
-    if first.log_var is not None:
-        found["log_var"] = np.concatenate(
-            [one.bounds.log_var for one in everyone if one.bounds.log_var is not None]
-        )
-    found["reconstruction_nll"] = np.array(
-        [one.bounds.reconstruction_nll[0] for one in everyone], np.float32
-    )
-    if first.log_var is not None:
-        found["kl"] = np.array([math.nan if one.kl is None else one.kl for one in everyone])
-        found["negative_elbo"] = np.array([bound_of(one) for one in everyone])
-    if percentiles is not None:
-        found["percentile"] = percentiles
-    if classes is not None:
-        found["nearest_class"] = np.array(classes, np.str_)
-    if verdicts is not None:
-        found["familiar"] = np.array([one.word for one in verdicts], np.str_)
-        found["p_value"] = np.array([one.p_value for one in verdicts])
-    return found
 
 
 def pictures_sheet(

@@ -1,11 +1,14 @@
 """Whether pictures are like the training data, worked out once each."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
 
 from explorer.encode.familiarity import Familiarity, Verdict, open_familiarity
 from explorer.live.model import OpenedModel
+from explorer.models.bound import join_bounds
 from explorer.models.checkpoint import HELD_OUT
 from explorer.ui.encoding.encoded import EncodedPicture
 
@@ -35,12 +38,22 @@ def _opened(
     return open_familiarity(_model.folder, _model.config, _model.encodings)
 
 
-def verdict_of(familiarity: Familiarity, model: OpenedModel, encoded: EncodedPicture) -> Verdict:
-    """The answer for one picture of the session."""
+def verdicts_of(
+    familiarity: Familiarity, model: OpenedModel, everyone: Sequence[EncodedPicture]
+) -> list[Verdict]:
+    """The answer for each of some pictures of the session; those that are new at once."""
     kept: OrderedDict[object, Verdict] = st.session_state.setdefault(_KEY, OrderedDict())
-    key = (encoded.picture.state, model.folder, model.stamp)
-    if key not in kept:
-        kept[key] = familiarity.judge(model.codec, encoded.image[None], encoded.bounds)[0]
-        while len(kept) > MOST_KEPT:
-            kept.popitem(last=False)
-    return kept[key]
+    # The scores themselves stand in the key: measured anew, they give other answers.
+    keys = [(one.picture.state, model.folder, model.stamp, familiarity) for one in everyone]
+    new = [(key, one) for key, one in zip(keys, everyone, strict=True) if key not in kept]
+    if new:
+        images = np.stack([one.image for _, one in new])
+        bounds = join_bounds([one.bounds for _, one in new])
+        found = familiarity.judge(model.codec, images, bounds)
+        kept.update((key, verdict) for (key, _), verdict in zip(new, found, strict=True))
+    verdicts = [kept[key] for key in keys]
+    for key in keys:
+        kept.move_to_end(key)
+    while len(kept) > MOST_KEPT:
+        kept.popitem(last=False)
+    return verdicts

@@ -20,7 +20,7 @@ from explorer.models.library import Listing
 from explorer.ui import cached
 from explorer.ui.addresses import live_base
 from explorer.ui.encoding.encoded import EncodedPicture
-from explorer.ui.encoding.familiar import familiarity_of, verdict_of
+from explorer.ui.encoding.familiar import familiarity_of, verdicts_of
 from explorer.ui.encoding.verdict import show_unmeasured, show_verdict
 from explorer.ui.posterior import (
     Amounts,
@@ -56,7 +56,7 @@ def show_looking(listing: Listing, model: OpenedModel, encoded: EncodedPicture) 
     if familiarity is None:
         show_unmeasured(listing.name)
     else:
-        show_verdict(verdict_of(familiarity, model, encoded), familiarity)
+        show_verdict(verdicts_of(familiarity, model, [encoded])[0], familiarity)
     draws, use = keep(encoded, model, lambda: look(model, encoded))
     line = Line(
         base=live_base(),
@@ -188,14 +188,13 @@ def held_out_of(encoded: EncodedPicture, familiarity: Familiarity) -> HeldOut:
     scores, bounds = familiarity.held_out, encoded.bounds
     low, high = np.quantile(scores.bound, SHOWN_SHARE)
     bars, _ = np.histogram(np.clip(scores.bound, low, high), BINS, (low, high))
-    total = bounds.reconstruction_nll if bounds.negative_elbo is None else bounds.negative_elbo
     kl = bounds.kl
     return HeldOut(
         count=len(scores),
         low=float(low),
         high=float(high),
         bars=bars.tolist(),
-        share=float(scores.percentile("bound", total)[0]),
+        share=float(scores.percentile("bound", bounds.bound)[0]),
         nll_share=float(scores.percentile("reconstruction_nll", bounds.reconstruction_nll)[0]),
         kl_share=None if kl is None else float(scores.percentile("kl", kl)[0]),
     )

@@ -4,17 +4,26 @@ import html
 
 import streamlit as st
 
-from explorer.encode.familiarity import EXPLANATION, Familiarity, Score, Verdict
+from explorer.encode.familiarity import Familiarity
+from explorer.encode.verdicts import (
+    EXPLANATION,
+    FALSE_ALARMS,
+    FAMILIAR,
+    UNLIKE,
+    UNUSUAL,
+    Score,
+    Verdict,
+)
 from explorer.ui.words import plain
 
 KEY = "encode-verdict"
 WORDS = {
-    "familiar": "Like the training data",
-    "unusual": "Unusual",
-    "unlike": "Unlike the training data",
+    FAMILIAR: "Like the training data",
+    UNUSUAL: "Unusual",
+    UNLIKE: "Unlike the training data",
 }
-COLOURS = {"familiar": "#2e9d5b", "unusual": "#d98a1f", "unlike": "#d0403a"}
-ODD = 0.05  # share from which a score is marked
+ANSWERS = {FAMILIAR: "familiar", UNUSUAL: "unusual", UNLIKE: "unlike the training data"}
+COLOURS = {FAMILIAR: "#2e9d5b", UNUSUAL: "#d98a1f", UNLIKE: "#d0403a"}
 
 STYLE = """<style>
 .verdict{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,28rem);gap:.3rem 1.4rem;
@@ -73,7 +82,7 @@ def score_row(score: Score) -> str:
     """One score as a mark on the scale of percentiles."""
     title = html.escape(f"{score.title}: {amount(score)}. {score.meaning}", quote=True)
     return (
-        f'<li title="{title}" data-odd="{str(score.p_value <= ODD).lower()}">'
+        f'<li title="{title}" data-odd="{str(score.p_value <= FALSE_ALARMS).lower()}">'
         f"<span>{html.escape(score.title.split(' to ')[0])}</span>"
         f'<i style="--at:{score.percentile:.1f}%"></i><span>{score.percentile:.0f} %</span></li>'
     )

@@ -28,7 +28,6 @@ import pytest
         "ranking",
         "selection",
         "spots",
-        "tables",
     ],
 )
 def test_importing_takes_numpy_alone(module):

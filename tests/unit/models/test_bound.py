@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from explorer.errors import CheckpointError, LatentError
 from explorer.latent.axes import kl_per_axis
 from explorer.models.autoencoder import Autoencoder
-from explorer.models.bound import draw_posterior, measure_axes, measure_bounds
+from explorer.models.bound import draw_posterior, join_bounds, measure_axes, measure_bounds
 from explorer.models.codec import Codec
 from explorer.models.config import NetworkConfig
 
@@ -69,6 +71,26 @@ def test_an_image_does_not_depend_on_those_beside_it():
     np.testing.assert_allclose(together.nll_map[-1], alone.nll_map[0], rtol=1e-4, atol=1e-5)
     one = measure_bounds(codec, images[:1], draws=1500)
     assert one.nll_map.shape == (1, 8, 9)
+
+
+@pytest.mark.parametrize("kind", ["vae", "ae"])
+def test_bounds_are_joined_in_order(kind):
+    codec, images = make_codec(kind), make_images()
+    found = join_bounds([measure_bounds(codec, images[:2]), measure_bounds(codec, images[2:])])
+    whole = measure_bounds(codec, images)
+    for field in fields(whole):
+        mine, theirs = getattr(found, field.name), getattr(whole, field.name)
+        if theirs is None:
+            assert mine is None
+        else:
+            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_the_bound_is_the_negative_elbo_and_of_an_autoencoder_the_reconstruction():
+    images = make_images()
+    vae, ae = (measure_bounds(make_codec(kind), images) for kind in ("vae", "ae"))
+    np.testing.assert_array_equal(vae.bound, vae.reconstruction_nll + vae.kl)
+    np.testing.assert_array_equal(ae.bound, ae.reconstruction_nll)
 
 
 def test_one_draw_has_no_error_and_more_shrink_it():
