@@ -17,12 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.result import print_table, save_result
 from explorer.encode.effects import Effect, measure_effect
-from explorer.encode.traits import (
-    held_out_traits,
-    measure_slant,
-    measure_thickness,
-    picture_traits,
-)
+from explorer.encode.traits import all_traits, class_name, measure_slant, measure_thickness
 from explorer.errors import DataNotAtHandError, ExplorerError
 from explorer.images.dataset import ImageSet
 from explorer.latent.directions import (
@@ -58,7 +53,7 @@ def learn(
         labels = encodings.labels
         assert labels is not None
         for label, name in enumerate(images.classes):
-            yield name, direction_of_label(codes, labels[rows], label)
+            yield class_name(name), direction_of_label(codes, labels[rows], label)
         ink = images.floats(index)[:, 0]
         for name, measure in PIXELS.items():
             yield name, direction_of_values(codes, measure(ink))
@@ -86,7 +81,7 @@ def measure_model(name: str, seed: int) -> dict[str, Effect]:
         raise DataNotAtHandError(f"The images of {config.data.name} are not at hand.")
     order = np.random.default_rng([6, seed]).permutation(len(encodings.mean))
     learned, tried = np.array_split(order, 2)
-    traits = [*picture_traits(config), *held_out_traits(config, encodings, images.factors)]
+    traits = all_traits(config, encodings, images.factors)
     return {
         target: measure_effect(codec, direction, encodings.mean[tried], traits, seed=seed)
         for target, direction in learn(images, encodings, learned)

@@ -79,28 +79,46 @@ def picture_traits(config: CheckpointConfig) -> list[Trait]:
     return traits
 
 
-def held_out_traits(
-    config: CheckpointConfig, encodings: Encodings, factors: Sequence[Factor] = ()
+def class_name(name: str) -> str:
+    """What the trait of a class is called: "3" alone could be anything."""
+    return f"class {name}"
+
+
+def all_traits(
+    config: CheckpointConfig,
+    encodings: Encodings,
+    factors: Sequence[Factor] = (),
+    *,
+    target: str = "",
+    most_classes: int | None = None,
 ) -> list[Trait]:
-    """What can be asked of a picture's nearest held-out codes: classes and factors.
+    """What can be asked of a model's pictures: pixels, then classes and factors of nearest codes.
 
     Args:
         config: the checkpoint's.
         encodings: the checkpoint's.
         factors: of its data set, where they are known.
+        target: the name of a trait that is wanted whatever else would leave it out.
+        most_classes: of more classes than that, only the target is asked for; None takes all.
 
     Returns:
-        A trait for each class, each amount and each choice; of two choices the second alone.
+        What `picture_traits` gives, and a trait for each class that held-out images have, each
+        amount and each choice: of two choices one, the second unless the first is the target, and
+        none of a factor that is the classes. No two have one name: the first is kept.
 
     Raises:
         LatentError: factors of other images.
     """
-    codes, labels = References(encodings.mean), encodings.labels
-    traits = [
-        label_trait(name, codes, labels, label)
-        for label, name in enumerate(config.data.classes)
-        if labels is not None
-    ]
+    codes, labels, classes = References(encodings.mean), encodings.labels, config.data.classes
+    traits = picture_traits(config)
+    if labels is not None:
+        there = np.unique(labels).tolist()
+        few = most_classes is None or len(there) <= most_classes
+        traits += [
+            label_trait(class_name(classes[label]), codes, labels, label)
+            for label in there
+            if few or class_name(classes[label]) == target
+        ]
     for factor in factors:
         if encodings.index.max() >= len(factor.values):
             raise LatentError(
@@ -110,14 +128,16 @@ def held_out_traits(
         values = factor.values[encodings.index]
         if not factor.discrete:
             traits.append(factor_trait(factor.name, codes, values))
-        elif set(factor.choices) != set(config.data.classes):
-            first = 1 if len(factor.choices) == 2 else 0
-            traits += [
-                factor_trait(f"{factor.name}: {choice}", codes, values == number)
-                for number, choice in enumerate(factor.choices)
-                if number >= first
-            ]
-    return traits
+            continue
+        names = [f"{factor.name}: {choice}" for choice in factor.choices]
+        wanted = [name for name in names if name == target]
+        if set(factor.choices) != set(classes):
+            wanted = names if len(names) != 2 else wanted or names[1:]
+        traits += [factor_trait(name, codes, values == names.index(name)) for name in wanted]
+    kept: dict[str, Trait] = {}
+    for trait in traits:
+        kept.setdefault(trait.name, trait)
+    return list(kept.values())
 
 
 class References:

@@ -57,7 +57,7 @@ def test_what_is_said_of_mirrored_digits_and_letters_is_so():
         ].items()
         if name.startswith("mnist")
     }
-    assert "more mirrored digits than ours in the two VAEs of\n  digits, and fewer in the auto" in PAGE
+    assert "in the two VAEs of\n  digits, and fewer in the autoencoder" in PAGE
     for name, kinds in rates.items():
         mirrored = kinds["mirrored"]
         assert (mirrored["bound alone"] > mirrored["all four scores"]) == ("vae" in name), name

@@ -3,11 +3,10 @@
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 
-import numpy as np
 import streamlit as st
 
 from explorer.encode.effects import FEWEST, Effect, TraitEffect, measure_effect
-from explorer.encode.traits import References, Trait, factor_trait, label_trait, picture_traits
+from explorer.encode.traits import all_traits
 from explorer.images.dataset import Factor
 from explorer.images.sheet import to_picture
 from explorer.latent.directions import Direction
@@ -115,7 +114,13 @@ def tried(model: OpenedModel, wish: Wish, factors: Sequence[Factor]) -> tuple[Di
             model.codec,
             direction,
             model.encodings.mean[halves(len(model.encodings.mean))[1]],
-            traits_of(model, wish, factors),
+            all_traits(
+                model.config,
+                model.encodings,
+                factors,
+                target=wish.target,
+                most_classes=MOST_CLASSES,
+            ),
             progress=tell,
         )
         bar.empty()
@@ -124,33 +129,6 @@ def tried(model: OpenedModel, wish: Wish, factors: Sequence[Factor]) -> tuple[Di
             kept.popitem(last=False)
         return found
     return kept[key]
-
-
-def traits_of(model: OpenedModel, wish: Wish, factors: Sequence[Factor]) -> list[Trait]:
-    """What is looked at: pixels, classes and factors."""
-    near, labels = References(model.encodings.mean), model.encodings.labels
-    classes = model.config.data.classes
-    traits = picture_traits(model.config)
-    if labels is not None:
-        there = np.unique(labels).tolist()
-        shown = there if len(there) <= MOST_CLASSES else []
-        wanted = [label for label in there if f"class {classes[label]}" == wish.target]
-        traits += [
-            label_trait(f"class {classes[label]}", near, labels, label)
-            for label in dict.fromkeys([*wanted, *shown])
-        ]
-    for factor in factors:
-        values = factor.values[model.encodings.index]
-        if not factor.discrete:
-            traits.append(factor_trait(factor.name, near, values))
-            continue
-        for number, choice in enumerate(factor.choices):
-            name = f"{factor.name}: {choice}"
-            # What serves as the class is there already.
-            if choice not in classes or name == wish.target:
-                traits.append(factor_trait(name, near, values == number))
-    # Of two of one name, as a factor called like a look, the first is kept.
-    return list({trait.name: trait for trait in reversed(traits)}.values())[::-1]
 
 
 def show_effect(effect: Effect, wish: Wish) -> None:
@@ -171,10 +149,10 @@ def show_effect(effect: Effect, wish: Wish) -> None:
     )
     st.plotly_chart(figure, key=f"{KEY}-effects", config={"displayModeBar": False})
     st.caption(
-        f"From one step back to one step forward, on {effect.n} held-out pictures that it was not "
-        f"learned from, with 95 % intervals. Grey: where 95 % of {effect.randoms} random "
-        "directions of the same length stay. Classes and factors: of the 12 codes nearest to the "
-        "decoded picture, encoded again."
+        f"From one step back to one step forward, on the codes of {effect.n} held-out pictures "
+        f"that it was not learned from, with 95 % intervals. Grey: where 95 % of {effect.randoms} "
+        "random directions of the same length stay. Classes and factors: of the 12 codes nearest "
+        "to the decoded picture, encoded again."
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.encode.traits import picture_traits
+from explorer.encode.traits import class_name, picture_traits
 from explorer.images.dataset import Factor
 from explorer.latent.directions import (
     Direction,
@@ -151,7 +151,7 @@ def pick_label(listing: Listing, model: OpenedModel) -> Wish | None:
         (LABELS, to, start),
         f"towards class {to}",
         f"away from class {to}",
-        f"class {to}",
+        class_name(to),
         f"One step leads from the mean of {other} to that of class {to}.",
         REACH_OF_GROUPS,
         lambda: direction_of_label(

@@ -9,8 +9,8 @@ from explorer.encode.effects import Effect, TraitEffect, measure_effect
 from explorer.encode.traits import (
     References,
     Trait,
+    all_traits,
     factor_trait,
-    held_out_traits,
     label_trait,
     measure_height,
     measure_slant,
@@ -236,10 +236,24 @@ def test_classes_and_factors_become_traits(checkpoints, bars):
         Factor("hair", (np.arange(count) % 3).astype(np.float32), ("a", "b", "c")),
         Factor("bar", (np.arange(count) % 2).astype(np.float32), ("standing", "lying")),
     )
-    names = [trait.name for trait in held_out_traits(config, encodings, factors)]
-    assert names == ["standing", "lying", "size", "hat: yes", "hair: a", "hair: b", "hair: c"]
+    pixels = [trait.name for trait in picture_traits(config)]
+
+    def names(*factors, **wanted):
+        found = [trait.name for trait in all_traits(config, encodings, factors, **wanted)]
+        assert found[: len(pixels)] == pixels
+        return found[len(pixels) :]
+
+    classes, hair = ["class standing", "class lying"], ["hair: a", "hair: b", "hair: c"]
+    assert names(*factors) == [*classes, "size", "hat: yes", *hair]
+    # What a direction is to move is there, whatever would leave it out.
+    assert names(*factors, target="hat: no") == [*classes, "size", "hat: no", *hair]
+    assert names(factors[3], target="bar: lying") == [*classes, "bar: lying"]
+    assert names(most_classes=1) == []
+    assert names(most_classes=1, target="class lying") == ["class lying"]
+    assert names(most_classes=2) == classes
+    assert names(Factor(pixels[0], np.arange(count, dtype=np.float32))) == classes
     with pytest.raises(LatentError, match="size has 3 values"):
-        held_out_traits(config, encodings, (Factor("size", np.ones(3, np.float32)),))
+        all_traits(config, encodings, (Factor("size", np.ones(3, np.float32)),))
 
 
 def test_a_real_model_is_tried(checkpoints):
@@ -249,7 +263,7 @@ def test_a_real_model_is_tried(checkpoints):
     codec = Codec.from_folder(folder)
     labels = encodings.labels
     direction = direction_between(encodings.mean[labels == 0], encodings.mean[labels == 1])
-    traits = [*picture_traits(config), *held_out_traits(config, encodings)]
+    traits = all_traits(config, encodings)
     found = measure_effect(codec, direction, encodings.mean, traits, randoms=9)
     assert len(found.traits) == len(traits)
     assert all(np.isfinite(trait.effect) for trait in found.traits)
