@@ -26,12 +26,15 @@ class LikelihoodEstimate:
             K = 1. It knows nothing of weights that were never drawn: see `effective_samples`.
         effective_samples: (sum w)^2 / sum w^2, (N,), 1 to K. Where it is small, a few draws carry
             the estimate, which then lies too low by more than its error says.
+        elbo: the mean of the logarithms of the same weights, (N,) nats: never above
+            `log_likelihood`, as the logarithm is concave.
     """
 
     samples: int
     log_likelihood: NDArray[np.float64]
     standard_error: NDArray[np.float64]
     effective_samples: NDArray[np.float64]
+    elbo: NDArray[np.float64]
 
 
 def grow_likelihood(
@@ -74,6 +77,7 @@ def _grow(codec: Codec, images: torch.Tensor, most: int, seed: int) -> Iterator[
     # may be e^50 times another.
     total = np.full(count, -np.inf)
     squares = np.full(count, -np.inf)
+    logarithms = np.zeros(count)
     drawn, goal = 0, 1
     step = max(1, CHUNK // count)
     while drawn < most:
@@ -82,9 +86,10 @@ def _grow(codec: Codec, images: torch.Tensor, most: int, seed: int) -> Iterator[
             weights = _log_weights(codec, images, size, generator)
             total = np.logaddexp(total, np.logaddexp.reduce(weights, axis=0))
             squares = np.logaddexp(squares, np.logaddexp.reduce(2 * weights, axis=0))
+            logarithms += weights.sum(axis=0)
             drawn += size
         goal *= 2
-        yield _estimate(drawn, total, squares)
+        yield _estimate(drawn, total, squares, logarithms)
 
 
 # Not round the generator as a whole: what is yielded to would run in inference mode too.
@@ -102,7 +107,10 @@ def _log_weights(
 
 
 def _estimate(
-    count: int, total: NDArray[np.float64], squares: NDArray[np.float64]
+    count: int,
+    total: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    logarithms: NDArray[np.float64],
 ) -> LikelihoodEstimate:
     effective = np.clip(np.exp(2 * total - squares), 1.0, count)
     # Var(mean w) / (mean w)^2 = (K sum w^2 / (sum w)^2 - 1) / (K - 1), with the sample variance.
@@ -111,4 +119,6 @@ def _estimate(
         if count > 1
         else np.full(len(total), np.nan)
     )
-    return LikelihoodEstimate(count, total - np.log(count), error, effective)
+    return LikelihoodEstimate(
+        count, total - np.log(count), error, effective, elbo=logarithms / count
+    )

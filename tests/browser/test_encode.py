@@ -16,6 +16,7 @@ from explorer.latent.neighbours import nearest
 from explorer.models.checkpoint import load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.models.library import SHIPPED
+from explorer.ui.draw import LARGEST_STROKES
 from tests.browser.chromium import launch_options
 from tests.browser.lab import (
     PATIENCE,
@@ -176,6 +177,60 @@ def test_a_digit_drawn_with_the_mouse_is_read_while_it_is_drawn_and_becomes_a_pi
     assert voted_class(model_input(page)) == "1"
     page.locator(".draw-canvas").press("z")
     expect(page.locator(".tray")).to_have_attribute("data-count", "1", timeout=PATIENCE)
+
+
+def test_a_long_drawing_is_drawn_further_after_another_page(page, app_server):
+    open_encode(page, app_server)
+    way(page, "Draw")
+    page.wait_for_selector(".draw[data-phase]", timeout=PATIENCE)
+    # As much as hours of scribbling, and a stroke on which it is told.
+    size = page.evaluate("""() => {
+      const { draw } = document.querySelector('.draw');
+      const at = (step) => [step % 61 + 20.5, (step * 7) % 67 + 30.5];
+      draw.startStroke(40, 100);
+      for (let step = 0; step < 150000; step += 1) draw.stroke.points.push(at(step));
+      draw.endStroke();
+      return JSON.stringify(draw.strokes).length;
+    }""")
+    assert size > LARGEST_STROKES
+    wait_for_picture(page, "1 · Drawing")
+    before = model_input(page)
+    way(page, "Upload")
+    way(page, "Draw")
+    page.wait_for_selector(".draw[data-answers='1']", timeout=PATIENCE)
+    draw_with_mouse(page, [(0.05, 0.05), (0.1, 0.1)])
+    page.mouse.up()
+    page.wait_for_function(
+        "(told) => document.querySelector('.post').posterior.data.pictures.input !== told",
+        arg=base64.b64encode(before.tobytes()).decode(),
+        timeout=PATIENCE,
+    )
+    wait_for_picture(page, "1 · Drawing")
+    expect(page.locator(".tray")).to_have_attribute("data-count", "1")
+    # What was there is there still, beside the short stroke.
+    assert (model_input(page) > 127).sum() > 0.5 * (before > 127).sum()
+
+
+def test_a_drawing_is_painted_once_a_frame(page, app_server):
+    open_encode(page, app_server)
+    way(page, "Draw")
+    page.wait_for_selector(".draw[data-phase]", timeout=PATIENCE)
+    painted = page.evaluate("""async () => {
+      const { draw } = document.querySelector('.draw');
+      const frame = () => new Promise(requestAnimationFrame);
+      await frame();
+      let count = 0;
+      const paintStrokes = draw.paintStrokes.bind(draw);
+      draw.paintStrokes = (...given) => { count += 1; paintStrokes(...given); };
+      draw.startStroke(30, 30);
+      for (let at = 0; at < 50; at += 1) draw.extend([[30 + at, 40]]);
+      const atOnce = count;
+      await frame();
+      await frame();
+      return [atOnce, count];
+    }""")
+    # On the screen, and for the encoder.
+    assert painted == [0, 2]
 
 
 def test_a_drawing_made_with_the_keyboard_alone(page, app_server):

@@ -321,6 +321,43 @@ def test_the_path_is_taken_away_as_gif_and_png(encoded, tmp_path):
     assert plane.width == plane.height
 
 
+def test_the_strip_is_decoded_once_and_the_mixture_once_a_frame(page, app_server):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url.split("?")[0]))
+    open_encode(page, app_server.url, held_out_files(3))
+    open_section(page, "Between pictures")
+    wait_for_mixture(page)
+    wait_for_idle(page)
+    assert sum("/pictures/" in url for url in asked) == 1
+    sent, said = page.evaluate("""async () => {
+      const { mixing } = document.querySelector('.mixing');
+      const frame = () => new Promise(requestAnimationFrame);
+      const spoken = document.querySelector('.mixing-said').textContent;
+      let count = 0;
+      const decode = mixing.link.decode.bind(mixing.link);
+      mixing.link.decode = (code) => { count += 1; decode(code); };
+      for (let at = 0; at < 50; at += 1) { mixing.slide(at / 50); mixing.send(); }
+      const atOnce = count;
+      await frame();
+      await frame();
+      return [[atOnce, count], document.querySelector('.mixing-said').textContent === spoken];
+    }""")
+    assert sent == [0, 1]
+    assert said  # nothing is read aloud before it rests
+    words = page.locator(".mixing-words").inner_text()
+    expect(page.locator(".mixing-said")).to_have_text(words)
+    # Another model's answers are not this one's.
+    page.wait_for_function("() => document.querySelector('.mixing-facts').textContent")
+    facts = page.evaluate("""() => {
+      const { mixing } = document.querySelector('.mixing');
+      mixing.askTruth();
+      mixing.update({ ...mixing.data, tag: mixing.data.tag + 1 }, mixing.setTriggerValue);
+      const words = document.querySelector('.mixing-facts').textContent;
+      return [mixing.timer, mixing.link.slots.truth.wanted, words];
+    }""")
+    assert facts == [None, None, ""]
+
+
 def test_without_a_live_connection_the_mixture_says_so(page, app_server):
     page.route_web_socket("**/explorer-live/**", lambda socket: socket.close())
     open_encode(page, app_server.url, held_out_files(2))
@@ -443,6 +480,22 @@ def test_what_is_painted_over_is_filled_in(page, app_server):
     page.get_by_role("button", name="Clear", exact=True).click()
     expect(mask).to_have_attribute("data-hidden", "0")
     expect(page.locator(".strip.large figure")).to_have_count(2, timeout=PATIENCE)
+    told = page.evaluate("""async () => {
+      const { painter } = document.querySelector('.mask');
+      const frame = () => new Promise(requestAnimationFrame);
+      const note = document.querySelector('.mask-note'), before = note.textContent;
+      let count = 0;
+      const draw = painter.draw.bind(painter);
+      painter.draw = () => { count += 1; draw(); };
+      for (let at = 0; at < 50; at += 1) painter.stroke([4, 4], [8, 8]);
+      const atOnce = count;
+      await frame();
+      await frame();
+      const quiet = note.textContent === before;
+      painter.clear();
+      return [atOnce, count, quiet];
+    }""")
+    assert told == [0, 1, True]
     canvas = page.locator(".mask-canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()

@@ -38,6 +38,7 @@ class DrawRequest:
         usual: what held-out images cost at the mean code, nats; None where unknown.
         drawing: the id of the drawing on the canvas.
         strokes: what it begins with, as it was told before.
+        largest: characters of JSON that the strokes it tells may have.
     """
 
     base: str
@@ -51,6 +52,7 @@ class DrawRequest:
     usual: float | None
     drawing: int
     strokes: Sequence[Any]
+    largest: int = LARGEST_STROKES
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,26 @@ def show_draw(request: DrawRequest, *, key: str, on_drawn: Any) -> None:  # noqa
 
 def drawn(key: str) -> Drawn | None:
     """What was drawn under this key, in this run."""
-    value = getattr(st.session_state.get(key), "drawn", None)
+    return read_drawn(getattr(st.session_state.get(key), "drawn", None))
+
+
+def read_drawn(value: object) -> Drawn | None:
+    """What a component told of its drawing; None for anything else.
+
+    Where its strokes cannot be kept, the next one begins another drawing: on an empty canvas under
+    the same id it would take the place of all that was drawn.
+    """
     if not isinstance(value, dict):
         return None
     try:
         data = base64.b64decode(value.get("png") or "", validate=True)
     except (binascii.Error, TypeError, ValueError):
         return None
-    strokes = value.get("strokes")
-    if not isinstance(strokes, list) or len(json.dumps(strokes)) > LARGEST_STROKES:
-        strokes = []
-    return Drawn(int(value.get("drawing") or 0), data, strokes, bool(value.get("another")))
+    strokes, another = value.get("strokes"), bool(value.get("another"))
+    # Without spaces, as a browser counts.
+    if (
+        not isinstance(strokes, list)
+        or len(json.dumps(strokes, separators=(",", ":"))) > LARGEST_STROKES
+    ):
+        strokes, another = [], True
+    return Drawn(int(value.get("drawing") or 0), data, strokes, another)

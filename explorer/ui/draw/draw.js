@@ -6,8 +6,33 @@ const FINE = 2;              // times that, on the screen
 const REST = 350;            // ms
 const KEY_STEP = 0.03, KEY_FINE_STEP = 0.008; // of the width
 const SHOWN_VOTES = 3;
+const CLOSE = 0.5;           // px of the raster: a point nearer to the last one shows nothing new
+const WIDEST = 64;           // px: points this far apart are the last that are given up
 const OFFLINE = "No live connection: the drawing is encoded when you let go.";
 const STARTING = "Draw: the model answers at every stroke.";
+
+const distance = ([x, y], [left, top]) => Math.hypot(x - left, y - top);
+
+/* A stroke with points at least so far apart, its last one too. */
+function thinned(stroke, spacing) {
+  const [first, ...rest] = stroke.points, kept = [first];
+  rest.forEach((point, at) => {
+    if (distance(point, kept.at(-1)) >= spacing || at === rest.length - 1) kept.push(point);
+  });
+  return { ...stroke, points: kept };
+}
+
+/* Strokes as the session keeps them, in at most so many characters of JSON: without what was cleared
+   away first, then with fewer points. More strokes than that go as they are: the session begins
+   another drawing then. */
+function fitting(strokes, largest) {
+  const size = (some) => JSON.stringify(some).length;
+  if (size(strokes) <= largest) return strokes;
+  const seen = strokes.slice(strokes.findLastIndex((stroke) => stroke.clear) + 1);
+  let kept = seen;
+  for (let spacing = 1; size(kept) > largest && spacing <= WIDEST; spacing *= 2) kept = seen.map((stroke) => thinned(stroke, spacing));
+  return kept;
+}
 
 class Draw {
   constructor(root) {
@@ -30,12 +55,13 @@ class Draw {
     });
     this.bindPointer();
     this.canvas.addEventListener("keydown", (event) => this.key(event));
-    this.canvas.addEventListener("blur", () => { this.cursor = null; this.endStroke(); this.draw(); });
+    this.canvas.addEventListener("blur", () => { this.cursor = null; this.endStroke(); this.drawSoon(); });
     root.addEventListener("click", (event) => {
       const { tool, do: action } = event.target.closest("button")?.dataset ?? {};
       if (tool) this.pick(tool);
       else if (action) this[action]();
     });
+    this.buttons = Object.fromEntries(["undo", "redo", "clear", "another"].map((name) => [name, this.find(`[data-do="${name}"]`)]));
     this.size = this.find(".draw-size");
     this.colour = this.find(".draw-colour");
   }
@@ -103,7 +129,8 @@ class Draw {
 
   extend(points) {
     if (!this.stroke) return;
-    this.stroke.points.push(...points);
+    const { points: drawn } = this.stroke;
+    for (const point of points) if (distance(point, drawn.at(-1)) >= CLOSE) drawn.push(point);
     this.changed();
   }
 
@@ -165,7 +192,7 @@ class Draw {
         Math.min(this.raster.height, Math.max(0, this.cursor[1] + down * size)),
       ];
       if (this.stroke) this.extend([[...this.cursor]]);
-      else this.draw();
+      else this.drawSoon();
     } else if (event.key === " " || event.key === "Enter") {
       this.cursor ??= [this.raster.width / 2, this.raster.height / 2];
       if (this.stroke) this.endStroke();
@@ -175,7 +202,7 @@ class Draw {
     event.preventDefault();
   }
 
-  resize(by) { this.size.value = Number(this.size.value) + by; this.draw(); }
+  resize(by) { this.size.value = Number(this.size.value) + by; this.drawSoon(); }
 
   undo() {
     if (!this.strokes.length) return;
@@ -246,14 +273,24 @@ class Draw {
     context.stroke();
   }
 
+  /* Once a screen frame at most, however often the pointer reports. */
+  drawSoon() {
+    this.asked ??= requestAnimationFrame(() => {
+      this.asked = null;
+      this.draw();
+      const drawn = this.visible.length > 0;
+      this.buttons.undo.disabled = !this.strokes.length;
+      this.buttons.redo.disabled = !this.undone.length;
+      this.buttons.clear.disabled = this.buttons.another.disabled = !drawn;
+      if (!drawn) this.blank();
+      else if (this.news) this.link.encode(...this.pixels());
+      this.news = false;
+    });
+  }
+
   changed(encode = true) {
-    this.draw();
-    const drawn = this.visible.length > 0;
-    this.find('[data-do="undo"]').disabled = !this.strokes.length;
-    this.find('[data-do="redo"]').disabled = !this.undone.length;
-    for (const name of ["clear", "another"]) this.find(`[data-do="${name}"]`).disabled = !drawn;
-    if (!drawn) this.blank();
-    else if (encode || !this.answers) this.encode();
+    this.news ||= encode || !this.answers;
+    this.drawSoon();
   }
 
   pixels() {
@@ -268,15 +305,6 @@ class Draw {
     return [pixels, [height, width, channels]];
   }
 
-  /* Once a screen frame at most. */
-  encode() {
-    if (this.asked) return;
-    this.asked = requestAnimationFrame(() => {
-      this.asked = null;
-      if (this.visible.length) this.link.encode(...this.pixels());
-    });
-  }
-
   settleSoon() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => { if (!this.stroke && !this.awaiting) this.settle(false); }, REST);
@@ -286,7 +314,7 @@ class Draw {
     clearTimeout(this.timer);
     this.pixels();
     const png = this.visible.length ? this.raster.toDataURL("image/png").split(",")[1] : "";
-    const strokes = another ? [] : this.strokes.filter((stroke) => stroke.clear || stroke.points.length);
+    const strokes = another ? [] : fitting(this.strokes, this.data.largest);
     this.setTriggerValue("drawn", { drawing: this.drawing, png, strokes, another });
   }
 

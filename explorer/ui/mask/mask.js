@@ -16,10 +16,10 @@ class Mask {
       if (tool) this.pick(tool);
       else if (action) this[action]();
     });
-    this.size.addEventListener("input", () => this.draw());
+    this.size.addEventListener("input", () => this.drawSoon());
     this.bindPointer();
     this.canvas.addEventListener("keydown", (event) => this.key(event));
-    this.canvas.addEventListener("blur", () => { this.cursor = null; this.draw(); });
+    this.canvas.addEventListener("blur", () => { this.cursor = null; this.drawSoon(); });
   }
 
   update(data, setTriggerValue) {
@@ -32,9 +32,10 @@ class Mask {
     const bytes = Uint8Array.from(atob(data.mask), (letter) => letter.charCodeAt(0));
     this.mask = Uint8Array.from({ length: data.width * data.height }, (_, at) => (bytes[at >> 3] >> (7 - (at & 7))) & 1);
     this.image = new Image();
-    this.image.onload = () => this.draw();
+    this.image.onload = () => this.drawSoon();
     this.image.src = data.source;
-    this.draw();
+    this.drawSoon();
+    this.say();
   }
 
   pick(tool) {
@@ -57,7 +58,8 @@ class Mask {
   }
 
   done() {
-    this.draw();
+    this.drawSoon();
+    this.say();
     const bytes = new Uint8Array(Math.ceil(this.mask.length / 8));
     this.mask.forEach((on, at) => { if (on) bytes[at >> 3] |= 0x80 >> (at & 7); });
     this.setTriggerValue("painted", { picture: this.data.picture, mask: btoa(String.fromCharCode(...bytes)) });
@@ -80,20 +82,18 @@ class Mask {
       const share = step / steps;
       this.dab(from[0] + share * (to[0] - from[0]), from[1] + share * (to[1] - from[1]));
     }
-    this.draw();
+    this.drawSoon();
   }
 
   bindPointer() {
     const { canvas } = this;
-    let last = null;
-    const place = (event) => {
-      const box = canvas.getBoundingClientRect();
-      return [((event.clientX - box.left) / box.width) * this.data.width, ((event.clientY - box.top) / box.height) * this.data.height];
-    };
+    let last = null, box = null;
+    const place = (event) => [((event.clientX - box.left) / box.width) * this.data.width, ((event.clientY - box.top) / box.height) * this.data.height];
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button || last) return;
       canvas.setPointerCapture(event.pointerId);
       this.cursor = null;
+      box = canvas.getBoundingClientRect();
       last = place(event);
       this.stroke(last, last);
     });
@@ -121,12 +121,26 @@ class Mask {
     if (event.key in steps) {
       const size = event.shiftKey ? 1 : KEY_STEP, [across, down] = steps[event.key];
       this.cursor = [Math.min(width - 0.5, Math.max(0.5, this.cursor[0] + size * across)), Math.min(height - 0.5, Math.max(0.5, this.cursor[1] + size * down))];
-      this.draw();
+      this.drawSoon();
     } else if (event.key === " ") {
       this.stroke(this.cursor, this.cursor);
       this.done();
     } else return;
     event.preventDefault();
+  }
+
+  /* Once a screen frame at most, however often the pointer reports. */
+  drawSoon() {
+    this.asked ??= requestAnimationFrame(() => {
+      this.asked = null;
+      this.draw();
+    });
+  }
+
+  /* Told when the hand rests: it is read aloud. */
+  say() {
+    const count = this.mask.reduce((sum, on) => sum + on, 0), share = Math.round((100 * count) / this.mask.length);
+    this.find(".mask-note").textContent = count ? `${share || "<1"} % of the picture is hidden.` : "Paint over a part of the picture.";
   }
 
   draw() {
@@ -148,8 +162,6 @@ class Mask {
       context.stroke();
     }
     this.root.dataset.hidden = count;
-    const share = Math.round((100 * count) / this.mask.length);
-    this.find(".mask-note").textContent = count ? `${count && !share ? "<1" : share} % of the picture is hidden.` : "Paint over a part of the picture.";
   }
 }
 

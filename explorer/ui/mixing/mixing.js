@@ -3,6 +3,7 @@
    The mixture is worked out here and decoded on the live route; no run of the script is waited for. */
 
 const TRUTH_PAUSE = 150;               // ms
+const REST = 400;                      // ms without a move, after which the mixture is read aloud
 const LEG_MS = 1600;                   // a leg of the path, when played
 const KEY_STEP = 0.02, KEY_FINE = 0.004;
 const PLANE_SIDE = 7, LEG_PICTURES = 6, MOST_STRIP = 21;
@@ -21,9 +22,10 @@ class Mixing {
         root.dataset.phase = phase;
         // The link's own words promise what Explore does without a line, and this does not.
         this.phaseWords = phase === "live" ? "" : phase === "offline" ? OFFLINE : words;
-        this.tell();
+        this.note();
       },
-      onOpen: () => this.drawPictures(),
+      // Where they could not be had before.
+      onOpen: () => { if (this.stripWanted !== this.text) this.drawPictures(); },
       onFrame: (answer) => {
         paint(this.canvas, answer.pixels, this.data.shape);
         this.shownCode = answer.code;
@@ -52,6 +54,7 @@ class Mixing {
       this.target = target;
       const [height, width] = data.shape;
       Object.assign(this.canvas, { width, height });
+      this.forget();
       this.link.connect({ base: data.base, name: data.name, token: data.token, tag: data.tag, latentDim: this.codes[0].length });
     }
     const same = before && before.mode === data.mode && before.corners.length === data.corners.length && before.closed === data.closed;
@@ -61,8 +64,19 @@ class Mixing {
     this.root.dataset.mode = data.mode;
     this.find('[data-do="play"]').hidden = data.mode !== "path";
     this.find('[data-do="middle"]').textContent = data.mode === "line" ? "Back to the picture" : "Middle";
+    this.note();
     this.drawPictures();
     this.send();
+  }
+
+  /* For another model: nothing of the former one is shown or asked any more. */
+  forget() {
+    this.link.forget();
+    clearTimeout(this.timer);
+    this.timer = this.shownCode = null;
+    const facts = this.find(".mixing-facts");
+    facts.textContent = "";
+    delete facts.dataset.hole;
   }
 
   /* -- where the mixture is -- */
@@ -90,27 +104,30 @@ class Mixing {
 
   mix(weights) { return blend(this.codes, this.data.arc ? arcWeights(this.codes, weights) : weights); }
 
-  code() {
-    const { mode, direction } = this.data;
-    if (mode !== "line") return this.mix(this.weights());
-    return Float32Array.from(this.codes[0], (value, axis) => value + this.along * direction[axis]);
+  code(weights = this.data.mode === "line" ? null : this.weights()) {
+    if (weights) return this.mix(weights);
+    return Float32Array.from(this.codes[0], (value, axis) => value + this.along * this.data.direction[axis]);
   }
 
+  /* Once a screen frame at most, however often the pointer reports. */
   send() {
-    this.link.decode(this.code());
-    this.place();
-    this.tell();
+    this.asked ??= requestAnimationFrame(() => {
+      this.asked = null;
+      const weights = this.data.mode === "line" ? null : this.weights();
+      this.link.decode(this.code(weights));
+      this.place();
+      this.tell(weights);
+    });
   }
 
-  tell() {
-    if (!this.data || (!this.spot && !this.range)) return;
+  tell(weights) {
     const { mode, corners, forth, back } = this.data;
     let words;
     if (mode === "line") {
       const steps = this.along;
       words = steps ? `${Math.abs(steps).toFixed(2)} step${Math.abs(steps) === 1 ? "" : "s"} ${steps > 0 ? forth : back}` : "The picture itself, as the model decodes it";
     } else {
-      words = this.weights()
+      words = weights
         .map((weight, at) => [weight, corners[at].title])
         .filter(([weight]) => weight > 0.004)
         .map(([weight, title]) => `${Math.round(100 * weight)} % of ${title}`)
@@ -118,12 +135,23 @@ class Mixing {
     }
     this.find(".mixing-words").textContent = words;
     if (this.range) this.range.setAttribute("aria-valuetext", words);
-    if (this.pad) this.pad.setAttribute("aria-description", words);
-    this.find(".mixing-note").textContent = this.phaseWords || {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      this.find(".mixing-said").textContent = words;
+      if (this.pad) this.pad.setAttribute("aria-description", words);
+    }, REST);
+  }
+
+  /* How it is used, or what is the matter with the line. */
+  note() {
+    if (!this.data) return;
+    const words = this.phaseWords || {
       plane: "Drag the dot, or use the arrow keys, with Shift finer.",
       path: "Drag the slider, or use the arrow keys.",
       line: this.data.note,
-    }[mode];
+    }[this.data.mode];
+    const note = this.find(".mixing-note");
+    if (note.textContent !== words) note.textContent = words;
   }
 
   /* -- what is true of it -- */
@@ -209,8 +237,8 @@ class Mixing {
     this.pad.append(this.area);
     this.field.append(this.pad);
     this.spot = this.middleSpot();
+    let box = null;
     const follow = (event) => {
-      const box = this.area.getBoundingClientRect();
       this.move([(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height]);
     };
     const raw = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove";
@@ -218,6 +246,7 @@ class Mixing {
       if (event.button) return;
       this.pad.setPointerCapture(event.pointerId);
       this.held = true;
+      box = this.area.getBoundingClientRect();
       follow(event);
     });
     this.pad.addEventListener(raw, (event) => { if (this.held) follow(event); });
@@ -275,7 +304,10 @@ class Mixing {
     let found;
     try {
       found = await this.link.pictures(values, 40);
-    } catch { return; }  // the line is down: they come when it is up again
+    } catch {
+      if (wanted === this.stripWanted) this.stripWanted = null;
+      return;  // the line is down: they come when it is up again
+    }
     if (wanted !== this.stripWanted || canvas !== this.strip) return;
     const [height, width] = found.shape;
     const columns = mode === "plane" ? PLANE_SIDE : cells.length, rows = mode === "plane" ? PLANE_SIDE : 1;
@@ -313,6 +345,8 @@ class Mixing {
   destroy() {
     this.play(false);
     clearTimeout(this.timer);
+    clearTimeout(this.resting);
+    cancelAnimationFrame(this.asked);
     this.link.close();
   }
 }

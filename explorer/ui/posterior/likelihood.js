@@ -75,11 +75,13 @@ class Likelihood {
   }
 
   draw() {
-    const { found, data } = this, elbo = -(data.terms.nll + data.terms.kl);
+    const { found } = this;
     if (!found.length) {
       this.chart.replaceChildren();
       return;
     }
+    // Of the very draws of the estimate: another draw's ELBO could by chance lie above it.
+    const { elbo } = found.at(-1);
     const { width, height, left, right, top, base } = GROWN;
     const values = found.flatMap((one) => [one.log_likelihood - (one.standard_error ?? 0), one.log_likelihood + (one.standard_error ?? 0)]);
     const low = Math.min(elbo, ...values), high = Math.max(elbo + 1, ...values);
