@@ -1,30 +1,218 @@
 """What is the matter with a trained model, from what its checkpoint holds."""
 
-import pytest
+import re
+import shlex
 
-from explorer.models.checkpoint import REPORT, load_config, load_encodings
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import train_vae
+from explorer.errors import CheckpointError
+from explorer.models.checkpoint import HISTORY, REPORT, load_config, load_encodings
+from explorer.models.codec import Codec
 from explorer.models.library import SHIPPED
-from explorer.regularity.health import FALLING, find_faults, load_history
+from explorer.regularity.health import (
+    COLLAPSED,
+    CONSTANT,
+    FALLING,
+    HARDLY_TRAINED,
+    LITTLE,
+    MEAN_IMAGE,
+    count_steps,
+    describe_faults,
+    diagnose,
+    find_faults,
+    load_history,
+    measure_fall,
+    severe_fault,
+)
 from explorer.regularity.report import load_report
 from explorer.training.gallery import GALLERY
 
 # Measured: the loss of these runs fell by an eighth to a half of what was left of it in their last
 # third, that of all others by a sixteenth at most.
 STILL_FALLING = ("faces-vae-16", "faces-ae-16", "sprites-vae-10", "sprites-ae-10")
+# Two latents: no UMAP is fitted.
+DIGITS = "--data digits --latent-dim 2 --threads 1"
 
 
-def faults_of(folder):
-    config = load_config(folder)
-    return find_faults(
-        load_report(folder / REPORT),
-        load_history(folder),
-        config,
-        encodings=load_encodings(folder, config),
-    )
+@pytest.fixture(scope="module")
+def train(tmp_path_factory):
+    """Trains the digits as the command line does, each set of flags once; the folder."""
+    out = tmp_path_factory.mktemp("out") / "pretrained"
+    folders = {}
+
+    def train_digits(flags):
+        if flags not in folders:
+            name = f"model-{len(folders)}"
+            words = shlex.split(f"{DIGITS} {flags} --name {name}")
+            assert train_vae.main([*words, "--out", str(out)]) == 0
+            folders[flags] = out / name
+        return folders[flags]
+
+    return train_digits
+
+
+def keys(folder, **changes):
+    return [fault.key for fault in diagnose(folder, Codec.from_folder(folder), **changes)]
+
+
+def advised(faults, key):
+    """The first flags that a fault's advice names in full."""
+    advice = next(fault.advice for fault in faults if fault.key == key)
+    flags = re.match(r"Train it again with ((?:--[a-z-]+(?: [\d.]+)? ?)+)", advice.rstrip("."))
+    return flags[1].strip()
 
 
 @pytest.mark.parametrize("name", GALLERY)
 def test_of_the_shipped_models_only_the_short_runs_have_a_fault(name):
-    found = [fault.key for fault in faults_of(SHIPPED / name)]
-    assert found == ([FALLING] if name in STILL_FALLING else [])
-    assert not any(fault.severe for fault in faults_of(SHIPPED / name))
+    faults = diagnose(SHIPPED / name, Codec.from_folder(SHIPPED / name))
+    assert [fault.key for fault in faults] == ([FALLING] if name in STILL_FALLING else [])
+    assert severe_fault(faults) is None
+
+
+def test_a_collapsed_posterior_is_one_and_the_advice_revives_it(train):
+    flags = "--epochs 30 --beta 50"
+    faults = diagnose(train(flags), Codec.from_folder(train(flags)))
+    assert [fault.key for fault in faults] == [COLLAPSED, CONSTANT, MEAN_IMAGE]
+    assert faults[0].sentence.startswith(
+        "The posterior has collapsed: 0 of 2 dimensions are active, KL 0.0"
+    )
+    assert all(fault.severe for fault in faults)
+    assert severe_fault(diagnose(train(f"{flags} {advised(faults, COLLAPSED)}"))) is None
+
+
+def test_a_posterior_that_a_large_sigma_collapsed_is_advised_to_learn_it(train):
+    flags = "--epochs 30 --likelihood gaussian --sigma 1"
+    faults = diagnose(train(flags))
+    assert faults[0].key == COLLAPSED
+    assert advised(faults, COLLAPSED) == "--learn-sigma"
+    # Its posterior is still forming after these epochs: then no collapse is claimed.
+    again = diagnose(train(f"{flags} --learn-sigma"))
+    assert [fault.key for fault in again] == [LITTLE, FALLING]
+    assert again[0].advice == again[1].advice
+
+
+def test_one_epoch_is_hardly_trained_not_collapsed_and_the_advice_is_enough(train):
+    faults = diagnose(train("--epochs 1"))
+    assert [fault.key for fault in faults] == [HARDLY_TRAINED, MEAN_IMAGE, FALLING]
+    assert faults[0].sentence == "The model is hardly trained: 12 steps in 1 epoch."
+    assert diagnose(train(advised(faults, HARDLY_TRAINED))) == ()
+
+
+@pytest.mark.parametrize("kind", ["vae", "ae"])
+def test_150_steps_are_hardly_trained_and_still_falling(train, kind):
+    faults = diagnose(train(f"--kind {kind} --epochs 13"))
+    assert {HARDLY_TRAINED, FALLING} <= {fault.key for fault in faults}
+    assert describe_faults(faults).count("Train it again") == 1
+
+
+def test_a_decoder_that_gives_one_picture_is_constant_and_the_advice_helps(train):
+    flags = "--kind ae --epochs 30 --learning-rate 1"
+    folder = train(flags)
+    faults = diagnose(folder, Codec.from_folder(folder))
+    assert [fault.key for fault in faults] == [CONSTANT, MEAN_IMAGE]
+    assert severe_fault(diagnose(train(f"{flags} {advised(faults, CONSTANT)}"))) is None
+
+
+def test_without_its_pictures_a_constant_decoder_is_known_by_its_error(train):
+    assert [one.key for one in diagnose(train("--kind ae --epochs 30 --learning-rate 1"))] == [
+        MEAN_IMAGE
+    ]
+
+
+def test_a_loss_that_falls_is_no_severe_fault_and_the_advice_levels_it(train):
+    flags = "--kind ae --latent-dim 8 --epochs 30"
+    faults = diagnose(train(flags))
+    assert [fault.key for fault in faults] == [FALLING]
+    assert severe_fault(faults) is None
+    assert diagnose(train(f"{flags} {advised(faults, FALLING)}")) == ()
+
+
+def test_a_report_or_history_that_is_missing_or_damaged_leaves_what_is_known(train, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(train("--epochs 30 --beta 50"), tmp_path / "copy")
+    (folder / HISTORY).write_text("epoch\nfirst\n")
+    (folder / REPORT).unlink()
+    assert [fault.key for fault in diagnose(folder)] == [COLLAPSED]
+    with pytest.raises(CheckpointError, match=r"is no table of numbers .*: copy it again\."):
+        load_history(folder)
+
+
+def test_the_figures_of_config_json_serve_where_the_encodings_are_not_given(train):
+    folder = train("--epochs 30 --beta 50")
+    config = load_config(folder)
+    found = find_faults(load_report(folder / REPORT), load_history(folder), config)
+    assert found == diagnose(folder)
+    assert count_steps(load_history(folder), config) == count_steps((), config) == 360
+
+
+def test_nothing_is_claimed_of_a_checkpoint_that_says_nothing(train):
+    from dataclasses import replace
+
+    config = replace(load_config(train("--epochs 1")), training={}, metrics={})
+    assert find_faults(None, (), config) == ()
+    odd = replace(config, training={"train_images": "many", "batch_size": True, "kl_warmup": None})
+    assert find_faults(None, (), odd) == ()
+
+
+def test_of_a_model_that_restores_its_own_task_is_judged():
+    # Its report is of intact images, which an inpainter never met: worse than the mean image.
+    folder = SHIPPED / "mnist-inpaint-32"
+    report = load_report(folder / REPORT)
+    history = load_history(folder)
+    worse = [{**row, "held_out_reconstruction_nll": 300.0} for row in history]
+    config = load_config(folder)
+    encodings = load_encodings(folder, config)
+    assert find_faults(report, history, config, encodings=encodings) == ()
+    (fault,) = find_faults(report, worse, config, encodings=encodings)
+    assert fault.key == MEAN_IMAGE
+    assert fault.sentence.startswith("The restored image is no better than the mean image: 300.0")
+
+
+# -- how a loss falls --
+
+LOSSES = arrays(
+    np.float64, st.integers(4, 60), elements=st.floats(-1e5, 1e5, allow_subnormal=False)
+)
+
+
+@given(LOSSES)
+def test_a_fall_is_never_negative_and_over_at_least_four_epochs(losses):
+    fall, over = measure_fall(losses)
+    assert fall >= 0
+    assert 4 <= over <= len(losses)
+
+
+@given(st.integers(4, 300), st.floats(0.01, 1e3), st.floats(-1e5, 1e5))
+def test_a_loss_that_falls_steadily_falls_by_its_slope(epochs, slope, start):
+    fall, over = measure_fall(start - slope * np.arange(epochs))
+    assert fall == pytest.approx(slope * over, rel=1e-6, abs=1e-6)
+
+
+@given(st.integers(4, 300), st.floats(0, 1e3))
+def test_a_loss_that_rises_or_stands_still_does_not_fall(epochs, slope):
+    assert measure_fall(slope * np.arange(epochs, dtype=float))[0] == 0
+
+
+@given(st.integers(30, 90), st.integers(0, 9), st.floats(-1e4, 1e4))
+def test_one_odd_epoch_does_not_matter(epochs, which, odd):
+    losses = -np.arange(epochs, dtype=float)
+    fall = measure_fall(losses)[0]
+    losses[-10 + which] += odd
+    assert measure_fall(losses)[0] == pytest.approx(fall)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_level_loss_with_noise_does_not_fall_by_more_than_its_noise(seed):
+    losses = np.random.default_rng(seed).standard_normal(60)
+    assert measure_fall(losses)[0] < 3
+
+
+def test_of_a_long_run_not_every_pair_of_epochs_is_compared():
+    fall, over = measure_fall(-np.arange(100_000.0))
+    assert fall == pytest.approx(over)
