@@ -72,7 +72,7 @@ def show_repair(listing: Listing, model: OpenedModel, encoded: EncodedPicture) -
     chosen = repairers[name]
     repairer = cached.ready_model(listings[name])
     if name != listing.name:  # whose faults stand above
-        show_faults(cached.faults_of(listings[name], repairer), key="encode-repair-fault")
+        show_faults(cached.faults_of(listings[name], repairer))
     controls, results = st.columns([2, 5], gap="medium")
     with controls:
         damaged, mask = show_damage(chosen, encoded, whole=whole)

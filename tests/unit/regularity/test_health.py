@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,6 +126,7 @@ def test_without_its_pictures_a_constant_decoder_is_known_by_its_error(train):
     ]
 
 
+@pytest.mark.slow
 def test_a_loss_that_falls_is_no_severe_fault_and_the_advice_levels_it(train):
     flags = "--kind ae --latent-dim 8 --epochs 30"
     faults = diagnose(train(flags))
@@ -133,8 +136,6 @@ def test_a_loss_that_falls_is_no_severe_fault_and_the_advice_levels_it(train):
 
 
 def test_a_report_or_history_that_is_missing_or_damaged_leaves_what_is_known(train, tmp_path):
-    import shutil
-
     folder = shutil.copytree(train("--epochs 30 --beta 50"), tmp_path / "copy")
     (folder / HISTORY).write_text("epoch\nfirst\n")
     (folder / REPORT).unlink()
@@ -152,8 +153,6 @@ def test_the_figures_of_config_json_serve_where_the_encodings_are_not_given(trai
 
 
 def test_nothing_is_claimed_of_a_checkpoint_that_says_nothing(train):
-    from dataclasses import replace
-
     config = replace(load_config(train("--epochs 1")), training={}, metrics={})
     assert find_faults(None, (), config) == ()
     odd = replace(config, training={"train_images": "many", "batch_size": True, "kl_warmup": None})
