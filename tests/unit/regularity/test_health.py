@@ -4,12 +4,14 @@ import re
 import shlex
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 import train_vae
 from explorer.errors import CheckpointError
@@ -34,6 +36,8 @@ from explorer.regularity.health import (
 from explorer.regularity.report import load_report
 from explorer.training.gallery import GALLERY
 
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Measured: the loss of these runs fell by an eighth to a half of what was left of it in their last
 # third, that of all others by a sixteenth at most.
 STILL_FALLING = ("faces-vae-16", "faces-ae-16", "sprites-vae-10", "sprites-ae-10")
@@ -215,3 +219,80 @@ def test_a_level_loss_with_noise_does_not_fall_by_more_than_its_noise(seed):
 def test_of_a_long_run_not_every_pair_of_epochs_is_compared():
     fall, over = measure_fall(-np.arange(100_000.0))
     assert fall == pytest.approx(over)
+
+
+def test_the_page_on_regularity_says_what_the_faces_checkpoint_holds():
+    folder = SHIPPED / "faces-vae-16"
+    config, history = load_config(folder), load_history(folder)
+    encodings = load_encodings(folder, config)
+    means = encodings.mean.astype(np.float64)
+    variances = np.exp(encodings.log_var.astype(np.float64))
+    kl = 0.5 * (means**2 + variances - np.log(variances) - 1).sum(axis=1).mean()
+    centre, widths = means.mean(axis=0), means.var(axis=0) + variances.mean(axis=0)
+    covariance = np.cov(means.T, bias=True) + np.diag(variances.mean(axis=0))
+    tilted = np.trace(covariance) - len(centre) - np.linalg.slogdet(covariance)[1]
+    gaussian = 0.5 * (tilted + centre @ centre)
+    by_axis = 0.5 * (centre**2 + widths - np.log(widths) - 1).sum()
+    losses = [row["held_out_loss"] for row in history]
+    page = " ".join((ROOT / "docs" / "REGULARITY.md").read_text(encoding="utf-8").split())
+    assert f"It had {count_steps(history, config):,} steps" in page
+    assert f"still fell by {(losses[-4] - losses[-1]) / 3:.0f} nats an epoch over the last" in page
+    assert f"{gaussian:.0f} of its {kl:.0f} nats of KL are KL(N(m, S) || N(0, I))" in page
+    deviations = np.sqrt(widths)
+    assert f"{deviations.min():.1f} to {deviations.max():.1f} times as wide" in page
+    assert f"{by_axis:.1f} of them would go if each axis were shifted and scaled" in page
+    # Shifting and scaling each axis takes exactly that from the KL, and nothing from what it says.
+    scaled, narrowed = (means - centre) / deviations, variances / widths
+    left = 0.5 * (scaled**2 + narrowed - np.log(narrowed) - 1).sum(axis=1).mean()
+    assert left == pytest.approx(kl - by_axis)
+
+
+# -- what the trainer says at the end --
+
+
+def test_a_run_of_150_steps_on_600_photographs_ends_with_what_to_do(tmp_path, capsys):
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    generator = np.random.default_rng(0)
+    rows, columns = np.mgrid[0:16, 0:16] / 16
+    for number in range(600):
+        sky, ground = generator.uniform(0.2, 1, (2, 3))
+        picture = np.where((rows < generator.uniform(0.3, 0.7))[..., None], sky, ground)
+        across, down, radius = generator.uniform(0.1, 0.4, 3)
+        thing = (columns - 2 * across) ** 2 + (rows - 2 * down) ** 2 < radius**2
+        picture[thing] = generator.uniform(0, 1, 3)
+        pixels = (255 * picture).astype(np.uint8)
+        Image.fromarray(pixels).save(photographs / f"{number:03d}.png")
+    command = next(line for line in README.splitlines() if "--data path/to/images" in line)
+    # The same with the flags' defaults, smaller pictures and no UMAP.
+    assert "--size 64x64" in command
+    words = f"--data {photographs} --size 16x16 --architecture conv --latent-dim 2 --width 8"
+    flags = [*words.split(), "--threads", "1", "--name", "mine", "--out", str(tmp_path / "out")]
+    assert train_vae.main(flags) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("The model is hardly trained: 150 steps in 30 epochs.")
+    assert "Train it again with --batch-size 32 --epochs 177." in last
+    assert last.endswith("Give it another --name, or --overwrite this one.")
+
+
+def test_a_run_that_was_long_enough_ends_with_its_figure_and_how_the_epoch_was_chosen(
+    tmp_path, capsys
+):
+    words = f"{DIGITS} --epochs 30 --name fine --out {tmp_path / 'out'}".split()
+    assert train_vae.main(words) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    best = load_config(tmp_path / "out" / "fine").metrics["best_epoch"]
+    chosen = f"epoch {best}, the best of 30 epochs, chosen on these images"
+    assert last.startswith("Saved ")
+    assert last.endswith(f" nats per image, {chosen}.")
+    assert f"The weights are those of {chosen}." in (tmp_path / "out/fine/CARD.md").read_text()
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_a_shipped_card_says_that_the_epoch_was_chosen_on_these_images(name):
+    config = load_config(SHIPPED / name)
+    best, epochs = config.metrics["best_epoch"], config.training["epochs_run"]
+    assert (
+        f"The weights are those of epoch {best}, the best of {epochs} epochs, chosen on these "
+        "images." in (SHIPPED / name / "CARD.md").read_text()
+    )
