@@ -1,6 +1,7 @@
 """What README.md says is so."""
 
 import json
+import math
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from explorer.models.checkpoint import held_out_loss, load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.models.library import SHIPPED, differences
+from explorer.regularity.health import ENOUGH_STEPS
 from explorer.training.flags import (
     build_evaluation_parser,
     build_parser,
@@ -51,6 +53,20 @@ def test_every_trainer_command_is_understood():
             build_evaluation_parser().parse_args(words[1:])
         else:
             parse_flags(words)
+
+
+def test_the_command_for_own_images_trains_600_of_them_for_long_enough():
+    command = next(one for one in COMMANDS if "--data path/to/images" in one)
+    config = read_config(parse_flags(shlex.split(command)[2:]))
+    training_images = 540  # of 600, a tenth is held out
+    steps = config.epochs * math.ceil(training_images / config.batch_size)
+    assert steps >= ENOUGH_STEPS
+    assert f"{ENOUGH_STEPS:,} at least" in README
+
+
+def test_the_table_says_that_its_epochs_were_chosen_on_the_images_it_reports():
+    below = README.partition("| `mnist-superres-32` |")[2].partition("\n## ")[0]
+    assert "of the best epoch of each run, chosen on these images" in " ".join(below.split())
 
 
 def test_every_other_command_is_run_by_a_named_test():
