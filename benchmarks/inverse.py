@@ -1,9 +1,10 @@
 """From a position on a map to a code: the app's guess beside a mean and the nearest code.
 
-A map (UMAP) has no inverse, so what the decoder shows at a position is a guess. Three are set
+A map (UMAP) has no inverse, so what the decoder shows at a position is a guess. Four are set
 beside each other on the same maps:
 
 - mean: the Gaussian-weighted mean of the codes of the 24 nearest points, the baseline;
+- rescaled: that mean, at the neighbours' own mean distance from the middle of all codes;
 - nearest: the code of the nearest point;
 - app: what the app does, `explorer.latent.spots.SpotCodes`.
 
@@ -23,6 +24,7 @@ code would have called a hole, and the median of that density.
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,8 +56,11 @@ POSITIONS, QUERIES = 1500, 500
 Guess = Callable[[NDArray[np.float64]], NDArray[np.float32]]
 
 
-def weighted_mean(codes: NDArray[np.float32], places: NDArray[np.float64]) -> Guess:
-    """The baseline."""
+def weighted_mean(
+    codes: NDArray[np.float32], places: NDArray[np.float64], *, rescaled: bool = False
+) -> Guess:
+    """The baseline, or that at the norm of what it is a mean of."""
+    middle = codes.mean(axis=0)
     tree, neighbours, bandwidth = cKDTree(places), min(24, len(places)), 0.5
 
     def guess(spots: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -64,7 +69,12 @@ def weighted_mean(codes: NDArray[np.float32], places: NDArray[np.float64]) -> Gu
         weights = np.exp(-0.5 * (share / bandwidth) ** 2) - np.exp(-0.5 / bandwidth**2)
         weights = np.where(share.min(axis=1, keepdims=True) < 1.0, weights, 1.0)
         weights /= weights.sum(axis=1, keepdims=True)
-        return np.einsum("qk,qkd->qd", weights, codes[rows]).astype(np.float32)
+        offsets = codes[rows] - middle
+        mean = np.einsum("qk,qkd->qd", weights, offsets)
+        if rescaled:
+            norms = np.einsum("qk,qk->q", weights, np.linalg.norm(offsets, axis=2))
+            mean *= (norms / np.maximum(np.linalg.norm(mean, axis=1), 1e-12))[:, None]
+        return (middle + mean).astype(np.float32)
 
     return guess
 
@@ -82,6 +92,7 @@ def app_codes(codes: NDArray[np.float32], places: NDArray[np.float64]) -> Guess:
 
 GUESSES: dict[str, Callable[[NDArray[np.float32], NDArray[np.float64]], Guess]] = {
     "mean": weighted_mean,
+    "rescaled": partial(weighted_mean, rescaled=True),
     "nearest": nearest_code,
     "app": app_codes,
 }
