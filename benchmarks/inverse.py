@@ -74,7 +74,8 @@ def weighted_mean(
         if rescaled:
             norms = np.einsum("qk,qk->q", weights, np.linalg.norm(offsets, axis=2))
             mean *= (norms / np.maximum(np.linalg.norm(mean, axis=1), 1e-12))[:, None]
-        return (middle + mean).astype(np.float32)
+        found: NDArray[np.float32] = (middle + mean).astype(np.float32)
+        return found
 
     return guess
 

@@ -150,7 +150,7 @@ class SpotCodes:
         Raises:
             LatentError: a position of another shape or not finite.
         """
-        points = checked_codes([position], name="positions", dim=2)
+        points = checked_codes(np.asarray(position)[None], name="positions", dim=2)
         distances, rows, weights = self._near(points)
         return MapSupport(float(distances[0, 0]), self._usual, rows[0], weights[0])
 
