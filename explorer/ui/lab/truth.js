@@ -85,7 +85,7 @@ class Truth {
     const badge = fact("density", ".lab-badge");
     badge.hidden = !hole;
     badge.textContent = "sparse";
-    badge.title = `${SPARSE} (distance to the 5th nearest). So are 5 % of the encoded images themselves.`;
+    badge.title = `${SPARSE} (distance to the 5th nearest). By construction 5 % of the encodings are.`;
     fact("density", "meter").value = density ?? 0;
     fact("density", "span").textContent = density === null ? "–" : percentileWords(density);
     fact("density", "dt").textContent = `${map ? "The blend’s density" : "Density"} among encoded images`;
