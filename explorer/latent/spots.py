@@ -13,9 +13,9 @@ from explorer.latent.codes import checked_codes
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-# These three and _REACH are, of 50 settings tried on five shipped maps, among those that come nearer
-# to left-out codes than the weighted mean and take shorter steps on every one. More neighbours are
-# smoother and farther off; a longer reach is nearer and jumps more.
+# These three and _REACH are, of 50 settings tried on five shipped maps, among those that come
+# nearer to left-out codes than the weighted mean and take shorter steps on every one. More
+# neighbours are smoother and farther off; a longer reach is nearer and jumps more.
 NEIGHBOURS = 32
 # Of the distance to the farthest neighbour.
 _BANDWIDTH = 0.4
