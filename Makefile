@@ -89,6 +89,7 @@ bench: .venv/installed-bench
 	$(bin)/python -m benchmarks.photos
 	$(bin)/python -m benchmarks.familiarity
 	$(bin)/python -m benchmarks.directions
+	$(bin)/python -m benchmarks.inverse
 	$(bin)/python -m benchmarks.repair
 	$(bin)/python -m benchmarks.training
 

@@ -85,6 +85,26 @@ class LocalDensity:
             return np.zeros(len(points), dtype=np.bool_)
         return self._distances(points) > self._threshold
 
+    def at(
+        self, latent: NDArray[np.generic], *, own: int | None = None
+    ) -> tuple[float | None, bool]:
+        """Percentile and hole of one code, (D,); the percentile is None if there is none.
+
+        Args:
+            latent: the code.
+            own: its row, if it is one of the codes: it is not its own neighbour.
+
+        Raises:
+            LatentError: another D than the codes have, or a code that is not finite.
+        """
+        points = checked_codes(latent[None], name="latents", dim=self._dim)
+        if not self._known:
+            return None, False
+        place = -1 if own is None else int(np.searchsorted(self._rows, own))
+        known = 0 <= place < len(self._rows) and self._rows[place] == own
+        distances = self._distances(points, np.array([place if known else -1]))
+        return float(self._percent(distances)[0]), bool(distances[0] > self._threshold)
+
     def of_codes(self) -> NDArray[np.float32]:
         """The percentile of every code, none being its own neighbour: (N,)."""
         count = len(self._codes)

@@ -133,7 +133,8 @@ class Connection:
     def _submit(self, request: Request, view: View) -> None:
         if request.kind == TRUTH and request.latents is not None:
             self._hub.engine.submit(
-                self, TruthJob(self._model, request.latents, partial(self._on_cycle, request))
+                self,
+                TruthJob(self._model, request.latents, partial(self._on_cycle, request, view)),
             )
             return
         job = PictureJob(
@@ -208,16 +209,16 @@ class Connection:
         )
         self._hand_over(ENCODE, answer)
 
-    def _on_cycle(self, request: Request, cycle: Cycle | ExplorerError) -> None:
+    def _on_cycle(self, request: Request, view: View, cycle: Cycle | ExplorerError) -> None:
         if isinstance(cycle, ExplorerError):
             self._hand_over(TRUTH, cycle)
         else:
-            self._hub.truths.submit(self, partial(self._find_truth, request, cycle))
+            self._hub.truths.submit(self, partial(self._find_truth, request, view, cycle))
 
-    def _find_truth(self, request: Request, cycle: Cycle) -> None:
+    def _find_truth(self, request: Request, view: View, cycle: Cycle) -> None:
         assert request.latents is not None
         try:
-            content = self._model.truth(request.latents, cycle)
+            content = self._model.truth(request.latents, cycle, view=view, spot=request.spot)
         except ExplorerError as error:
             self._hand_over(TRUTH, error)
             return

@@ -35,6 +35,7 @@ from explorer.models.pictures import held_out_pictures
 
 if TYPE_CHECKING:
     from explorer.latent.fitting import MapFits
+    from explorer.latent.spots import MapSupport
     from explorer.models.codec import Codec
 
 
@@ -184,21 +185,41 @@ class OpenedModel:
             for row in range(len(latents))
         ]
 
-    def truth(self, latents: NDArray[np.float32], cycle: Cycle) -> dict[str, Any]:
-        """All that is known about a code (D,), as plain values; None for what is not.
+    def truth(
+        self,
+        latents: NDArray[np.float32],
+        cycle: Cycle,
+        *,
+        view: View | None = None,
+        spot: NDArray[np.float32] | None = None,
+    ) -> dict[str, Any]:
+        """Diagnostics for a code (D,), as plain values; None for what is not known.
+
+        Where the code is only a guess for a position on a map, "map" says what lies near that
+        position. If it is empty, there is no density and no hole: those of the guess, which is
+        drawn to where codes are dense, say nothing about the position.
 
         Args:
             latents: the code.
             cycle: what decoding and encoding made of it.
+            view: the map that `spot` is on.
+            spot: the position (2,) that the code is a guess for; None for a code of its own.
         """
         distances, rows = self.nearest(latents, 1)
         row = int(rows[0])
         labels = self.encodings.labels
         radius = float(np.linalg.norm(latents.astype(np.float64)))
         sigma = None if cycle.log_var is None else np.exp(0.5 * cycle.log_var.astype(np.float64))
+        support = None if view is None or spot is None else view.support(spot)
+        density, hole = None, False
+        if support is None or not support.empty:
+            # An encoded image is not its own neighbour.
+            own = row if distances[0] == 0.0 and self.encodings.log_var is None else None
+            density, hole = self.density.at(latents, own=own)
         return {
-            "density": number(self.density.percentile(latents[None])[0]),
-            "hole": bool(self.density.is_hole(latents[None])[0]),
+            "map": None if support is None else self._plain(support),
+            "density": density,
+            "hole": hole,
             "nearest": {
                 "row": row,
                 "index": int(self.encodings.index[row]),
@@ -206,10 +227,44 @@ class OpenedModel:
                 "label": None if labels is None else int(labels[row]),
             },
             "radius": number(radius),
-            "radius_quantile": number(radius_quantile(radius, self.latent_dim)),
+            "radius_quantile": number(self._radius_quantile(radius)),
+            "radius_of": "prior" if self.encodings.log_var is not None else "images",
             "cycle": number(float(np.linalg.norm(cycle.mean.astype(np.float64) - latents))),
             "sigma": None if sigma is None else [number(value) for value in sigma],
         }
+
+    def _plain(self, support: "MapSupport") -> dict[str, Any]:
+        labels = self.encodings.labels
+        blend = None
+        if labels is not None:
+            of_rows = labels[support.rows]
+            found = {int(one): float(support.weights[of_rows == one].sum()) for one in of_rows}
+            blend = sorted(found.items(), key=lambda one: -one[1])
+        return {
+            "distance": number(support.distance),
+            "usual": number(support.usual),
+            "empty": support.empty,
+            "blend": blend,
+        }
+
+    def _radius_quantile(self, radius: float) -> float:
+        """The share of prior draws, or of an AE's encoded images, that lie within a radius.
+
+        An AE is not trained towards N(0, I): on its own scale all its codes may lie far outside.
+        """
+        if self.encodings.log_var is not None:
+            return radius_quantile(radius, self.latent_dim)
+        return float(np.searchsorted(self._radii, radius, side="right") / len(self._radii))
+
+    @once
+    def _radii(self) -> NDArray[np.float64]:
+        """Norms of the encodings, ascending, (N,)."""
+        mean = self.encodings.mean
+        found = np.empty(len(mean))
+        for start in range(0, len(mean), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            found[chunk] = np.linalg.norm(mean[chunk].astype(np.float64), axis=1)
+        return np.sort(found)
 
     def nearest(
         self, latents: NDArray[np.float32], k: int

@@ -8,7 +8,8 @@ Requests:
     PICTURE: the row of an encoding, uint32.
     SPOT: x, y float32, a spot on the current view; then, where axes are locked, D float32 more: NaN
         where an axis is free, its value where it is held.
-    TRUTH: the code, D float32, about which is asked what is known.
+    TRUTH: the code, D float32, about which is asked what is known; then, where it is only a guess
+        for a position on the current view, x, y float32 of that.
     VIEW: the name of a view, UTF-8; places and spots are of this view from then on.
     ENCODE: a drawing to be prepared and encoded: width, height, channels (1 or 3) and 0, uint8
         each, then height x width x channels uint8.
@@ -71,7 +72,7 @@ class Request:
         ghost: whether the answer is for the pointer's picture.
         latents: (D,) float32 for DECODE and TRUTH.
         row: for PICTURE.
-        spot: (2,) float32 for SPOT.
+        spot: (2,) float32 for SPOT; for TRUTH the position that the code was guessed for, or None.
         held: (D,) float32 for SPOT, NaN where an axis is free; None if all are.
         view: for VIEW.
         drawing: (H, W, C) for ENCODE.
@@ -117,12 +118,17 @@ def read_request(message: bytes, *, tag: int, latent_dim: int, rows: int) -> Req
     ghost = flags == GHOST
     size = len(message) - HEADER.size
     if kind in (DECODE, TRUTH):
-        if size != 4 * latent_dim:
+        code = 4 * latent_dim
+        guessed = kind == TRUTH and size == code + 8
+        if size != code and not guessed:
+            more = f", and {code + 8} with the position it was guessed for" if kind == TRUTH else ""
             raise ProtocolError(
-                f"The frame carries {size} bytes; a code of {latent_dim} latents has "
-                f"{4 * latent_dim}."
+                f"The frame carries {size} bytes; a code of {latent_dim} latents has {code}{more}."
             )
-        return Request(kind, sequence, ghost, latents=_read_floats(message, HEADER.size, "code"))
+        end = HEADER.size + code
+        spot = _read_floats(message, end, "position") if guessed else None
+        latents = _read_floats(message[:end], HEADER.size, "code")
+        return Request(kind, sequence, ghost, latents=latents, spot=spot)
     if kind == SPOT:
         if size not in (8, 8 + 4 * latent_dim):
             raise ProtocolError(

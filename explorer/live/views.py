@@ -23,6 +23,7 @@ from explorer.live.once import once
 
 if TYPE_CHECKING:
     from explorer.latent.fitting import MapFits
+    from explorer.latent.spots import MapSupport
 
 MAP, MAP_3D, PRINCIPAL, PRINCIPAL_3D = "map", "map-3d", "principal", "principal-3d"
 FIT = "fit:"
@@ -34,6 +35,10 @@ class FindsCodes(Protocol):
 
     def codes(self, spots: NDArray[np.float32]) -> NDArray[np.float32]:
         """(Q, 2) -> (Q, D)."""
+        ...
+
+    def support(self, position: NDArray[np.float32]) -> "MapSupport | None":
+        """What lies near a position (2,) on the map; None where the position is a code."""
         ...
 
 
@@ -96,6 +101,17 @@ class View:
 
         return SpotCodes(self._codes, self.coordinates)
 
+    def support(self, position: NDArray[np.float32]) -> "MapSupport | None":
+        """What lies near a position (2,) on this map.
+
+        Returns:
+            None where a position has a code of its own, or is none (three dimensions).
+
+        Raises:
+            LatentError: a position that is not finite.
+        """
+        return self.spot_codes.support(position) if self.takes_spots else None
+
     def prepare(self, *, spots: bool = False) -> None:
         """Do now what the first place, or the first spot, would wait for.
 
@@ -126,6 +142,9 @@ class _SpotsThemselves:
 
     def codes(self, spots: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(spots, np.float32)[:, : self._latent_dim]
+
+    def support(self, position: NDArray[np.float32]) -> "MapSupport | None":
+        return None
 
 
 def open_view(

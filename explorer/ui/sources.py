@@ -3,7 +3,7 @@
 from importlib.resources import files
 
 # What every component that draws the decoder's answers begins with.
-LIVE_SCRIPTS = ("lab/link.js", "lab/pixels.js")
+LIVE_SCRIPTS = ("lab/link.js", "lab/pixels.js", "lab/percentiles.js")
 
 
 def source(*paths: str) -> str:

@@ -347,7 +347,13 @@ def test_the_strip_is_decoded_once_and_the_mixture_once_a_frame(page, app_server
     words = page.locator(".mixing-words").inner_text()
     expect(page.locator(".mixing-said")).to_have_text(words)
     # Another model's answers are not this one's.
-    page.wait_for_function("() => document.querySelector('.mixing-facts').textContent")
+    expect(page.locator(".mixing-facts")).to_have_text(
+        re.compile(
+            r"^(Density: .*percentile of the encoded images|Sparse: farther from its nearest .*)\. "
+            r"Nearest image: \d, distance [\d.e+-]+\.$"
+        ),
+        timeout=PATIENCE,
+    )
     facts = page.evaluate("""() => {
       const { mixing } = document.querySelector('.mixing');
       mixing.askTruth();

@@ -28,6 +28,7 @@ from tests.browser.lab import (
     record,
     recorded,
     run_number,
+    screenshot,
     slider,
     wait_for,
     wait_for_lab,
@@ -160,23 +161,28 @@ def test_the_truth_about_the_pin_and_about_the_spot_under_the_pointer(
     open_lab(page, app_server.url, name)
     model = opened(name)
 
-    def assert_truth(code):
+    def assert_truth(code, spot=None):
         """What stands beside the picture is so."""
-        truth = model.truth(code, model.cycle(code[None])[0])
+        spot = None if spot is None else np.array(spot, np.float32)
+        truth = model.truth(code, model.cycle(code[None])[0], view=model.view("map"), spot=spot)
         near = truth["nearest"]
         wait_for(page, "lab.link.slots.truth.quiet && !lab.truth.timer && lab.link.quiet")
-        label, words = fact(page, "nearest").locator("span").inner_text().split(" at ")
+        label, words = fact(page, "nearest").locator("span").inner_text().split(", distance ")
         assert label == model.config.data.classes[near["label"]]
         assert float(words) == pytest.approx(near["distance"], rel=0.01, abs=1e-6)
-        density = lab(page, "root.querySelector('[data-fact=density] meter').value")
-        assert density == pytest.approx(truth["density"], abs=0.5)
+        empty = bool(truth["map"] and truth["map"]["empty"])
+        assert page.locator("[data-fact=map]").is_visible() == empty
+        assert page.locator("[data-fact=density]").is_visible() == (not empty)
+        if not empty:
+            density = lab(page, "root.querySelector('[data-fact=density] meter').value")
+            assert density == pytest.approx(truth["density"], abs=0.5)
         quantile = lab(page, "root.querySelector('[data-fact=radius] meter').value")
         assert quantile == pytest.approx(truth["radius_quantile"], abs=1e-3)
         words = fact(page, "radius").inner_text()
-        assert float(words.split()[0]) == pytest.approx(truth["radius"], rel=0.01)
+        assert float(words.split(",")[0]) == pytest.approx(truth["radius"], rel=0.01)
         cycle = float(fact(page, "cycle").inner_text())
         assert cycle == pytest.approx(truth["cycle"], rel=0.02, abs=1e-3)
-        assert page.locator("[data-fact=spot] .lab-badge").is_visible() == truth["hole"]
+        assert page.locator("[data-fact=density] .lab-badge").is_visible() == truth["hole"]
         # The picture of the nearest one comes a message later.
         wait_for(page, "!lab.asks.size")
         found = model.picture(near["row"])
@@ -185,18 +191,114 @@ def test_the_truth_about_the_pin_and_about_the_spot_under_the_pointer(
         assert np.abs(nearest.astype(int) - expected.astype(int)).max() <= (0 if found.real else 1)
         return truth
 
-    exact = "exact" if name == PLANE else "approximate"
+    exact = "exact" if name == PLANE else "approximate (UMAP)"
     expect(fact(page, "spot").locator("b")).to_have_text(exact)
     assert not assert_truth(latents(page))["hole"]
     point = lonely_point(page)
     hover(page, point["x"], point["y"])
-    assert_truth(np.array(lab(page, "Array.from(lab.ghostCode)"), np.float32))
+    spot = lab(page, "Array.from(map.ghost)")
+    assert_truth(np.array(lab(page, "Array.from(lab.ghostCode)"), np.float32), spot)
     page.locator(".lab-buttons").hover()
     # Far from all codes: the ends of two axes.
     for axis in axes(page)[:2]:
         drag(page, axis, 0.5, 0.999)
     assert assert_truth(latents(page))["hole"]
-    expect(page.locator("[data-fact=spot] .lab-badge")).to_have_text("in a hole")
+    expect(page.locator("[data-fact=density] .lab-badge")).to_have_text("sparse")
+    expect(page.locator("[data-fact=density] .lab-badge")).to_have_attribute(
+        "title", re.compile("^Sparse: farther from its nearest encodings than 95 % of the encoded")
+    )
+
+
+def emptiest_and_fullest(page):
+    """Where on the page the map shows least and most points, by its pixels: two (x, y)."""
+    shown = screenshot(page, ".lab-map").astype(int)
+    box = page.locator(".lab-map").bounding_box()
+    coloured = np.abs(shown - np.median(shown, axis=(0, 1))).max(axis=2) > 40
+    # Shares of inked pixels in squares of 61 x 61 around each pixel, by sums of sums.
+    reach = 30
+    sums = np.pad(coloured.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    side = 2 * reach + 1
+    inked = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    # In the middle of the map, away from its frame, tools and words.
+    height, width = inked.shape
+    inked = inked[height // 6 : -height // 6, width // 6 : -width // 6]
+    found = []
+    for row, column in (np.argwhere(inked == inked.min())[0], np.argwhere(inked == inked.max())[0]):
+        x, y = column + width // 6 + reach, row + height // 6 + reach
+        found.append((box["x"] + float(x), box["y"] + float(y)))
+    return found
+
+
+def test_in_the_empty_sea_of_a_umap_the_map_is_told_of_and_no_density(page, app_server):
+    open_lab(page, app_server.url, MNIST)
+    facts = page.locator(".lab-truth")
+    density, words = page.locator("[data-fact=density]"), page.locator("[data-fact=map]")
+    expect(facts).to_have_attribute("data-empty", "false")
+    expect(density).to_contain_text(re.compile(r"^Density among encoded images.*percentile"))
+    sea, land = emptiest_and_fullest(page)
+    page.mouse.move(*sea)
+    expect(facts).to_have_attribute("data-empty", "true", timeout=PATIENCE)
+    expect(words).to_contain_text(
+        re.compile(
+            r"No image lies near here on the map\s*What you see is a blend of the nearest images' "
+            r"codes: \d"
+        )
+    )
+    expect(density).to_be_hidden()
+    expect(page.locator("[data-fact=radius] dt")).to_contain_text("The blend’s")
+    page.mouse.move(*land)
+    expect(facts).to_have_attribute("data-empty", "false", timeout=PATIENCE)
+    expect(density).to_contain_text(re.compile(r"^The blend’s density.*percentile"))
+    expect(words).to_be_hidden()
+    # Back at the pin the code is its own.
+    page.locator(".lab-buttons").hover()
+    expect(density).to_contain_text(re.compile(r"^Density"), timeout=PATIENCE)
+
+    # The marker is dragged into the sea: what is read there stays when it is let go.
+    box = page.locator(".lab-marker").bounding_box()
+    run = run_number(page)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(*sea, steps=8)
+    expect(facts).to_have_attribute("data-empty", "true", timeout=PATIENCE)
+    page.mouse.up()
+    click_through(page, run)
+    page.locator(".lab-buttons").hover()
+    expect(words).to_be_visible()
+    expect(page.locator("[data-fact=spot] b")).to_have_text("approximate (UMAP)")
+    # On a plane through the latent space the same code is exact, and has a density.
+    page.locator(".lab-view-choice").select_option("principal")
+    expect(page.locator("[data-fact=spot] b")).to_have_text("exact", timeout=PATIENCE)
+    expect(facts).to_have_attribute("data-empty", "false", timeout=PATIENCE)
+    expect(density).to_contain_text(re.compile(r"^Density among encoded images.*percentile"))
+
+
+def test_on_the_latent_plane_every_position_has_its_own_density(page, app_server):
+    open_lab(page, app_server.url, PLANE)
+    facts, density = page.locator(".lab-truth"), page.locator("[data-fact=density]")
+    box = page.locator(".lab-map").bounding_box()
+    corner = (box["x"] + 0.95 * box["width"], box["y"] + 0.1 * box["height"])
+    page.mouse.move(*corner)
+    expect(density).to_contain_text("below the 1st percentile", timeout=PATIENCE)
+    expect(density.locator(".lab-badge")).to_have_text("sparse")
+    expect(facts).to_have_attribute("data-empty", "false")
+    expect(page.locator("[data-fact=spot] b")).to_have_text("exact")
+
+
+def test_a_pinned_encoded_image_is_exact_and_has_its_own_density(page, app_server):
+    open_lab(page, app_server.url, DIGITS)
+    point, run = lonely_point(page), run_number(page)
+    page.mouse.click(point["x"], point["y"])
+    click_through(page, run)
+    page.locator(".lab-buttons").hover()
+    expect(page.locator("[data-fact=spot] b")).to_have_text("exact", timeout=PATIENCE)
+    expect(page.locator("[data-fact=nearest] dd")).to_contain_text("distance 0")
+    expect(page.locator("[data-fact=density]")).to_contain_text(
+        re.compile(r"^Density among encoded images.*percentile")
+    )
+    # A slider moves the code away: it has no position of its own on a UMAP.
+    drag(page, axes(page)[0], 0.5, 0.6)
+    expect(page.locator("[data-fact=spot] b")).to_have_text("approximate (UMAP)")
 
 
 @pytest.mark.parametrize("name", [DIGITS, PLANE])

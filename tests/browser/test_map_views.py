@@ -108,7 +108,7 @@ def test_any_two_latent_axes_make_an_exact_map_with_circles_and_decodings(page, 
     open_lab(page, app_server.url, DIGITS)
     first, second, third = axes(page)[:3]
     codes = digits.encodings.mean
-    expect(page.locator("[data-fact=spot] b")).to_have_text("approximate")
+    expect(page.locator("[data-fact=spot] b")).to_have_text("approximate (UMAP)")
     expect(page.locator("[data-do=tiles]")).to_be_disabled()
     choose_view(page, "axes", f"axes:{first},{second}")
     np.testing.assert_allclose(places_of(page), codes[:, [first, second]], atol=1e-6)

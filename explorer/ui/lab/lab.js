@@ -158,6 +158,8 @@ class Lab {
     this.find('[data-do="wobble"]').disabled = !data.kl;
     this.find('[data-do="wobble"]').title = data.kl
       ? "Sample the posterior: wobble z by its own sigma" : "An autoencoder's posterior is a point: there is no sigma to sample with.";
+    this.find('[data-do="prior"]').title = data.kl
+      ? "Draw z from the prior N(0, I)" : "Draw z from N(0, I): an autoencoder has no prior, and its codes may lie elsewhere.";
     this.pressed("wobble", false);
     this.pressed("strips", false);
     this.showState("starting", "Loading the model…");
@@ -256,6 +258,7 @@ class Lab {
       this.link.dropSpots();
       this.link.view(view);
       this.shownView = view;
+      this.pinPlace = null;    // a position on the former map
       if (first) this.paintClasses(header.count);
       if (points.dims === 2 && this.map.place) this.map.place = points.plane ? this.placeOnPlane(points.plane, this.latents) : null;
       else this.map.place = null;
@@ -265,6 +268,7 @@ class Lab {
       if (!first || this.colour === "class") this.recolour();
       else if (await this.setColour(this.colour) === false) await this.setColour("class");
       this.link.decode(this.latents.slice());
+      this.truth.ask("pin", this.latents, true);
       this.find(".lab-map-note").textContent = this.mapNote();
       if (first) this.afterFirstPaint();
     } catch (error) {
@@ -315,7 +319,7 @@ class Lab {
     if (points.plane && points.dims === 3) return "The first three principal axes of the codes. Drag to turn the map, click a point to pin its code.";
     if (points.plane) {
       const what = this.view.startsWith("axes") ? "two latent axes" : "the first principal axes of the codes";
-      return `The plane of ${what}, through the pinned code: every spot is exact. Dashed: 1, 2 and 3 sigma of the prior.`;
+      return `The plane of ${what}, through the pinned code: every position is a code. Dashed: 1, 2 and 3 sigma of ${this.data.kl ? "the prior" : "N(0, I), which an autoencoder is not trained towards"}.`;
     }
     return `A map fitted here (${this.fits.get(this.view) ?? "see Fit"}), turned onto the checkpoint's own. Spots and the pin are placed approximately.`;
   }
@@ -418,13 +422,21 @@ class Lab {
     this.writeAddress();
   }
 
-  showExactness() {
+  showExactness({ spot, image } = this.pinAt) {
     const { points } = this.map;
-    const exact = points.exact || !!points.plane;
-    this.find('[data-fact="spot"] b').textContent = exact ? "exact" : "approximate";
-    this.find('[data-fact="spot"] dd').title = exact
-      ? "The map is a plane of the latent space: a spot is a code."
-      : "A UMAP has no exact inverse: a spot's code is a weighted mean of the codes of its 24 nearest points.";
+    if (!points) return;
+    const plane = points.exact || !!points.plane, method = points.method === "umap" ? "UMAP" : "PCA";
+    this.find('[data-fact="spot"] b').textContent = plane || image ? "exact" : `approximate (${method})`;
+    const why = spot ? `A ${method} map has no exact inverse: the code is a guess, fitted to the codes of the 32 nearest points.`
+      : "The code is exact, its position is not: the marker stands among the 15 nearest images' points, however far they are from the code.";
+    this.find('[data-fact="spot"] dd').title = plane ? "The map is a plane of the latent space: each position is a code."
+      : image ? "The code of this encoded image, at the image's own position on the map." : why;
+  }
+
+  /* How the pinned code and its position belong together: `spot`, if the code is a guess for it. */
+  get pinAt() {
+    const held = this.plane ? null : this.pinPlace;
+    return { spot: this.guessed ? held : null, image: !!held && !this.guessed };
   }
 
   /* -- fits -- */
@@ -671,11 +683,12 @@ class Lab {
       if (!this.link.slots.ghost.quiet) return;
       const spot = this.awaitSpot;
       this.awaitSpot = null;
-      this.pinCode(answer.code, { place: spot });
+      this.pinCode(answer.code, { place: spot, guessed: true });
       return;
     }
     if (!this.map.ghost) return;
     this.ghostCode = answer.code;
+    this.ghostAt = { spot: answer.spot ? Array.from(this.map.ghost) : null, image: false };
     this.showGhostPicture(answer.pixels);
     this.truth.ask("ghost", answer.code);
   }
@@ -739,20 +752,21 @@ class Lab {
     this.link.ghostSpot(spot, this.sliders.held());
   }
 
-  /* The sliders glide to a code. `place`: where the marker then stays, where that is known. */
-  pinCode(code, { place = null } = {}) {
+  /* The sliders glide to a code. `place`: where the marker then stays, where that is known;
+     `guessed`: the code is a guess for it. */
+  pinCode(code, { place = null, guessed = false } = {}) {
     if (code.length !== this.latents.length) return;
     this.stopWobble();
     this.finishGlide();
     const target = this.sliders.keepLocked(code);
     const at = same(target, code) ? place : null;
     if (STILL.matches || !this.link.open || document.hidden) {
-      this.go(target);
-      this.pinPlace = at;
+      this.guessed = guessed;
+      this.go(target, { at });
       return;
     }
     const from = this.latents.slice(), start = performance.now();
-    const glide = this.gliding = { target, at };
+    const glide = this.gliding = { target, at, guessed };
     const step = (now) => {
       if (this.gliding !== glide) return;
       const share = Math.min(1, Math.max(0, (now - start) / GLIDE_CODE)), eased = 1 - (1 - share) ** 3;
@@ -769,6 +783,9 @@ class Lab {
     this.gliding = null;
     this.setLatents(glide.target);
     this.pinPlace = glide.at;
+    this.guessed = glide.guessed;
+    // Where nothing settles, the position may yet be another one.
+    if (same(this.latents, this.settled)) this.truth.ask("pin", this.latents);
     this.settle();
   }
 
@@ -799,6 +816,7 @@ class Lab {
         if (!this.sliders.locked.size) this.pinPlace = spot;
       } else if (this.link.open) {
         this.pinPlace = spot;
+        this.guessed = true;
         this.link.pinSpot(spot, this.sliders.held());
       }
     }
@@ -918,7 +936,9 @@ class Lab {
   go(latents, options = {}) {
     this.gliding = null;
     this.setLatents(latents);
-    if (!options.back) this.settle(options);
+    this.pinPlace = options.at ?? null;
+    if (options.back) this.truth.ask("pin", this.latents);
+    else this.settle(options);
   }
 
   refreshNeighbours() {

@@ -131,8 +131,10 @@ class Link {
 
   ghostCode(latents) { this.want("ghost", { kind: DECODE, flags: GHOST, values: latents }); }
 
-  /* `about` comes back with the answer. */
-  truth(latents, about) { this.want("truth", { kind: TRUTH, flags: 0, values: latents, about }); }
+  /* `about` comes back with the answer; `spot`: the position that the code is only a guess for. */
+  truth(latents, about, spot = null) {
+    this.want("truth", { kind: TRUTH, flags: 0, values: spot ? [...latents, ...spot] : latents, about, spot });
+  }
 
   /* Returns the number of the request, which its answer bears too. Of several on their way the
      server may answer the newest alone, of those for the ghost and of the others apart. */
@@ -155,7 +157,7 @@ class Link {
 
   /* Before another map is looked at: spots of the former one mean nothing there. */
   dropSpots() {
-    for (const slot of [this.slots.pinned, this.slots.ghost]) if (slot.wanted?.kind === SPOT) slot.wanted = null;
+    for (const slot of Object.values(this.slots)) if (slot.wanted?.kind === SPOT || slot.wanted?.spot) slot.wanted = null;
   }
 
   want(name, request) {

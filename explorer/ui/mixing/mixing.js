@@ -167,9 +167,8 @@ class Mixing {
     const label = this.data.classes[facts.nearest.label];
     const { hole, density } = facts;
     const { fault } = this.data;
-    const place = fault ? fault.replace(/\.$/, "") : hole ? "In a hole" : "Among the codes";
-    const dense = density === null || fault ? "" : hole ? `: ${Math.round(100 - density)} % of the codes lie more densely` : `, more densely than ${Math.round(density)} % of them`;
-    this.find(".mixing-facts").textContent = `${place}${dense}. Nearest code ${facts.nearest.distance.toPrecision(3)} away${label === undefined ? "" : `, of class ${label}`}.`;
+    const dense = fault ? fault.replace(/\.$/, "") : hole ? SPARSE : `Density: ${densityWords(density)}`;
+    this.find(".mixing-facts").textContent = `${dense}. Nearest image: ${label === undefined ? "" : `${label}, `}distance ${facts.nearest.distance.toPrecision(3)}.`;
     this.find(".mixing-facts").dataset.hole = facts.hole;
   }
 

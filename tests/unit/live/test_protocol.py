@@ -58,6 +58,13 @@ def test_a_code_comes_through(kind, ghost):
     np.testing.assert_array_equal(request.latents, np.float32([1, -2, 0.5]))
 
 
+def test_a_code_that_is_a_guess_comes_with_the_position_it_is_a_guess_for():
+    assert read(frame(TRUTH, code(1, -2, 0.5))).spot is None
+    request = read(frame(TRUTH, code(1, -2, 0.5, 7, -8)))
+    np.testing.assert_array_equal(request.latents, np.float32([1, -2, 0.5]))
+    np.testing.assert_array_equal(request.spot, np.float32([7, -8]))
+
+
 def test_a_row_comes_through():
     assert read(frame(PICTURE, (9).to_bytes(4, "little"))).row == 9
 
@@ -126,7 +133,11 @@ def test_a_view_of_another_name_is_refused(name):
         (frame(payload=code(1, np.nan, 3)), "not finite"),
         (frame(payload=code(1, np.inf, 3)), "not finite"),
         (frame(payload=code(1, -3e38, 3)), "beyond 1,000,000"),
-        (frame(TRUTH, code(1, 2)), "carries 8 bytes"),
+        (frame(TRUTH, code(1, 2)), "has 12, and 20 with the position it was guessed for"),
+        (frame(TRUTH, code(1, 2, 3, 4)), "carries 16 bytes"),
+        (frame(TRUTH, code(1, 2, 3, 4, np.nan)), "position holds values that are not finite"),
+        (frame(TRUTH, code(1, 2, np.inf, 4, 5)), "code holds values that are not finite"),
+        (frame(payload=code(1, 2, 3, 4, 5)), "carries 20 bytes; a code of 3 latents has 12."),
         (frame(TRUTH, code(1, 2, np.nan)), "not finite"),
         (frame(kind=9), "kind is 9"),
         (frame(payload=code(1, 2, 3), tag=TAG + 1), "another model"),

@@ -58,6 +58,22 @@ def read_picture(message, latent_dim=2):
     return HEADER.unpack_from(message), facts, message[start + 4 * latent_dim :]
 
 
+@pytest.fixture
+def shipped(host):
+    """Opens a shipped checkpoint: the server's address, a token for it, and the model."""
+    hub, tokens = shared_hub(), []
+
+    def open_shipped(name):
+        listing = next(one for one in list_checkpoints([SHIPPED]) if one.name == name)
+        tokens.append(hub.issue_token())
+        hub.allow(tokens[-1], listing.name, listing.folder, listing.stamp)
+        return host, tokens[-1], hub.open(listing.folder, listing.stamp)
+
+    yield open_shipped
+    for token in tokens:
+        hub.revoke(token)
+
+
 def test_a_code_comes_back_as_its_picture(host, token, model):
     with dial(host, token) as socket:
         assert socket.subprotocol == SUBPROTOCOL
@@ -162,6 +178,66 @@ def test_the_truth_about_a_code_says_what_is_known(host, token, model):
     mean, log_var = model.codec.encode(model.codec.decode(z[None]))
     assert truth["cycle"] == pytest.approx(np.linalg.norm(mean[0] - z), rel=1e-4)
     assert truth["sigma"] == pytest.approx(np.exp(log_var[0] / 2), rel=1e-4)
+
+
+def test_on_the_latent_plane_a_position_is_a_code_and_has_its_own_density(host, token, model):
+    far = np.float32([30, 30])
+    with dial(host, token) as socket:
+        socket.send(frame(model, TRUTH, floats(*far, *far)))
+        truth = read_json(socket.recv(30))[1]
+    assert (truth["map"], truth["density"], truth["hole"]) == (None, 0.0, True)
+
+
+def test_a_guess_in_empty_land_is_told_of_the_map_and_not_of_its_own_density(shipped):
+    host, token, model = shipped("digits-vae-8")
+    places = model.projection.coordinates
+    spots = np.stack([places[7], places.max(axis=0) + 3.0])
+    codes = model.view("map").spot_codes.codes(spots)
+    with dial(host, token, name="digits-vae-8") as socket:
+        found = []
+        for code, spot in zip(codes, spots, strict=True):
+            socket.send(frame(model, TRUTH, floats(*code, *spot)))
+            found.append(read_json(socket.recv(30))[1])
+        # On a plane of the latent space there are no guesses.
+        socket.send(frame(model, VIEW, b"axes:0,1"))
+        socket.recv(30)
+        socket.send(frame(model, TRUTH, floats(*codes[1], *spots[1])))
+        on_plane = read_json(socket.recv(30))[1]
+    near, far = found
+    assert not near["map"]["empty"]
+    assert near["map"]["distance"] == 0.0
+    assert near["density"] == model.density.percentile(codes[:1])[0]
+    assert near["map"]["blend"][0][0] == model.encodings.labels[7]
+    assert sum(share for _, share in near["map"]["blend"]) == pytest.approx(1.0)
+    assert far["map"]["empty"]
+    assert far["map"]["distance"] > 3.0 > far["map"]["usual"] > 0.0
+    # The blend itself is no hole, and denser than most: which says nothing about the position.
+    assert model.density.percentile(codes[1:])[0] > 50
+    assert (far["density"], far["hole"]) == (None, False)
+    assert on_plane["map"] is None
+    assert on_plane["density"] > 50
+
+
+def test_an_aes_radius_is_compared_with_its_images_and_a_vaes_with_the_prior(shipped):
+    for name, of in (("digits-ae-8", "images"), ("digits-vae-8", "prior")):
+        host, token, model = shipped(name)
+        z = model.encodings.mean[5]
+        with dial(host, token, name=name) as socket:
+            socket.send(frame(model, TRUTH, floats(*z)))
+            truth = read_json(socket.recv(30))[1]
+        assert truth["radius_of"] == of
+        norms = np.linalg.norm(model.encodings.mean.astype(float), axis=1)
+        within = (norms <= norms[5]).mean()
+        assert (truth["radius_quantile"] == pytest.approx(within, abs=1e-9)) == (of == "images")
+
+
+def test_an_encoded_image_has_the_density_that_the_map_is_coloured_by(shipped):
+    _, _, model = shipped("digits-ae-8")
+    coloured = model.values("density").numbers
+    for row in (0, 77, 301):
+        z = model.encodings.mean[row]
+        truth = model.truth(z, model.cycle(z[None])[0])
+        assert truth["density"] == pytest.approx(coloured[row], abs=1e-4)
 
 
 def test_an_ae_has_no_variance_to_speak_of(host, token):
