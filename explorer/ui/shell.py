@@ -13,6 +13,7 @@ from explorer.models.checkpoint import held_out_loss
 from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, checkpoint_folders, list_checkpoints
 from explorer.ui import cached, state
+from explorer.ui.addresses import DEFAULT_PAGE, page_path
 from explorer.ui.former import keep_former, show_changes
 from explorer.ui.sources import source
 from explorer.ui.watch import STYLE as WATCH_STYLE
@@ -179,8 +180,8 @@ def make_pages(listing: Listing | None, listings: list[Listing]) -> dict[str, st
             lambda: show_page(name, listing, listings),
             title=name,
             icon=f":material/{icon}:",
-            url_path=name.lower(),
-            default=name == "Explore",
+            url_path=page_path(name),
+            default=name == DEFAULT_PAGE,
         )
 
     return {

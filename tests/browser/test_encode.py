@@ -40,12 +40,6 @@ OPENED = """(title) => {
 }"""
 
 
-@pytest.fixture(autouse=True)
-def nested_addresses(expected_errors):
-    # Streamlit's own page looks for its host beside the page's address first.
-    expected_errors.append(r"status of 404.*/encode/_stcore/")
-
-
 def open_encode(page, server, model=MODEL):
     page.goto(f"{server.url}/encode?model={model}")
     page.locator("input[type=file]").wait_for(state="attached", timeout=PATIENCE)
