@@ -1,6 +1,7 @@
 """A checkpoint opened for live use: its decoder, its encodings and the views of them."""
 
 import math
+import os
 import threading
 import zlib
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from explorer.live.threads import use_one_thread
 from explorer.live.values import Values, find_values
 from explorer.live.views import FIT, MAP, View, open_fits, open_view
 from explorer.models.checkpoint import (
+    AXES,
     PROJECTION,
     Encodings,
     load_axis_names,
@@ -109,10 +111,8 @@ class OpenedModel:
             )
         self.axis_names: dict[int, str] = {}
         self.axis_names_trouble: str | None = None
-        try:
-            self.axis_names = load_axis_names(folder, self.latent_dim)
-        except CheckpointError as error:
-            self.axis_names_trouble = str(error)
+        self._axis_names_read: tuple[int, ...] | None = (0,)
+        self.read_axis_names()
         self._fits = fits
         self._lock = threading.RLock()
         self._views: dict[str, View] = {}
@@ -260,6 +260,23 @@ class OpenedModel:
                 while len(self._values) > MOST_VALUES:
                     del self._values[next(iter(self._values))]
             return found
+
+    def read_axis_names(self) -> None:
+        """Read the axes' names, if the file is another one than when it was last read."""
+        try:
+            found = os.lstat(self.folder / AXES)
+        except OSError:
+            state = None
+        else:
+            state = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+        if state == self._axis_names_read:
+            return
+        self._axis_names_read = state
+        try:
+            names, trouble = load_axis_names(self.folder, self.latent_dim), None
+        except CheckpointError as error:
+            names, trouble = {}, str(error)
+        self.axis_names, self.axis_names_trouble = names, trouble
 
     def name_axes(self, names: Mapping[int, str]) -> None:
         """Replace the axes' names, here and in the checkpoint's folder.

@@ -23,6 +23,8 @@ def show_encode(listing: Listing, _listings: list[Listing], /) -> None:
     """
     model = cached.ready_model(listing)
     target = input_of(model)
+    if trouble := cached.report_trouble(listing):
+        st.warning(plain(trouble))
     gallery = session_gallery()
     left, right = st.columns([2, 5], gap="medium")
     with left:

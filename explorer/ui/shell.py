@@ -172,6 +172,14 @@ def show_page(name: str, listing: Listing | None, listings: list[Listing]) -> No
         st.error(plain(str(error)))
 
 
+def show_damaged_names() -> None:
+    """Say of each checkpoint on the page whose axes' names cannot be read what to do."""
+    for name in sorted(state.models_of_this_run()):
+        trouble = state.shown_models()[name].model.axis_names_trouble
+        if trouble is not None:
+            st.warning(plain(trouble))
+
+
 def make_pages(listing: Listing | None, listings: list[Listing]) -> dict[str, st.Page]:
     """The app's pages by name."""
 
@@ -211,6 +219,8 @@ def show_around(show: Callable[[Listing | None, list[Listing]], None]) -> None:
         with top:
             listing = pick_model(listings, notes)
     show(listing, listings)
+    with notes:
+        show_damaged_names()
     with top:
         # Now it is known which checkpoints are on the page.
         show_changes(listings, newer)

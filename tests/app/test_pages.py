@@ -18,7 +18,7 @@ from explorer.encode.heldout import measure_held_out, save_held_out
 from explorer.images.registry import load_images
 from explorer.live.hub import MOST_OPEN, shared_hub
 from explorer.models import library, pictures
-from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
+from explorer.models.checkpoint import AXES, HELD_OUT, REPORT, load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.storage import write_folder
 from explorer.ui.comparing.measuring import measuring_desk
@@ -227,6 +227,38 @@ def test_where_held_out_images_were_not_scored_the_page_says_how_to(own):
     app = upload(run(encode), ("bar.png", picture(), "image/png"))
     assert "python -m explorer.encode.familiarity bars-vae" in texts(app.caption)
     assert shown(app, "posterior")["terms"]["held_out"] is None
+
+
+def test_damaged_scores_of_held_out_images_cost_their_own_answers_and_not_the_page(own):
+    (own / "bars-vae" / HELD_OUT).write_bytes(b"PK no")
+    app = upload(run(encode), ("bar.png", picture(), "image/png"))
+    assert not app.error
+    assert "heldout.npz is damaged" in texts(app.caption)
+    assert "measure it again" in texts(app.caption)
+    assert shown(app, "posterior")["terms"]["held_out"] is None
+
+
+def test_damaged_names_of_axes_are_told_on_the_page_and_kept(own, make_pipe):
+    path = own / "bars-vae" / AXES
+    path.write_text("{")
+    app = run(explore)
+    assert "axes.json is damaged: it is no JSON" in texts(app.warning)
+    assert "name the axes again" in texts(app.warning)
+    path.unlink()
+    app.run()
+    assert not app.warning
+    make_pipe(path)
+    app.run()
+    assert "not a regular file" in texts(app.warning)
+
+
+def test_a_damaged_report_is_told_where_its_figures_are_missing(own, make_pipe):
+    make_pipe(own / "bars-vae" / REPORT)
+    app = run(encode)
+    assert "The report of bars-vae cannot be used" in texts(app.warning)
+    app = run(compare)
+    assert "The report of bars-vae cannot be used" in texts(app.error)
+    assert "Measure it again" in texts(app.error)
 
 
 @pytest.mark.parametrize("name", ["bars-vae", "bars-ae"])

@@ -52,9 +52,9 @@ def show_looking(listing: Listing, model: OpenedModel, encoded: EncodedPicture) 
     Raises:
         CheckpointError: if the model cannot be used.
     """
-    familiarity = familiarity_of(model)
+    familiarity, why = familiarity_of(model)
     if familiarity is None:
-        show_unmeasured(listing.name)
+        show_unmeasured(why)
     else:
         show_verdict(verdicts_of(familiarity, model, [encoded])[0], familiarity)
     draws, use = keep(encoded, model, lambda: look(model, encoded))

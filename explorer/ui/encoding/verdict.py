@@ -97,10 +97,6 @@ def amount(score: Score) -> str:
     )
 
 
-def show_unmeasured(name: str) -> None:
+def show_unmeasured(why: str) -> None:
     """Why there is no answer, and how there will be one."""
-    st.caption(
-        f"Whether the picture is like the training data is not known: {plain(name)} has no scores "
-        f"of its held-out images. `python -m explorer.encode.familiarity {name}` measures them, "
-        "where the data set is at hand."
-    )
+    st.caption(plain(f"Whether the picture is like the training data is not known: {why}"))

@@ -300,6 +300,7 @@ class Lab {
       this.factors = facts.factors;
       for (const { view, request } of facts.views) this.fits.set(view, this.fitWords(request));
       this.fillChoices();
+      if (facts.trouble) this.note(facts.trouble);
     } catch { /* the choices that need no facts are there */ }
   }
 

@@ -78,6 +78,22 @@ def test_an_ae_has_no_posterior_and_no_bound(named, pictures):
     assert header == "file,mean_0,mean_1,reconstruction_nll,nearest_class"
 
 
+def test_damaged_held_out_scores_cost_their_own_columns_and_not_the_table(
+    named, pictures, tmp_path, capsys
+):
+    folder = shutil.copytree(named / "bars-vae", tmp_path / "bars-vae")
+    (folder / HELD_OUT).write_bytes(b"PK no")
+    out = tmp_path / "codes.csv"
+    paths = [str(path) for path in pictures[0]]
+    assert main(["--checkpoint", str(folder), *paths, "--out", str(out)]) == 0
+    header = out.read_text().partition("\n")[0]
+    assert header.startswith("file,mean_0")
+    assert "familiarity" not in header
+    told = capsys.readouterr().err
+    assert "note: The table has no percentiles and no verdicts" in told
+    assert "measure it again with python -m explorer.encode.familiarity bars-vae" in told
+
+
 def test_held_out_scores_add_percentiles_and_verdicts(named, pictures, bars, tmp_path):
     folder = shutil.copytree(named / "bars-vae", tmp_path / "bars-vae")
     encodings = load_encodings(folder, load_config(folder))
