@@ -307,5 +307,24 @@ def _read_member(
     return flat.reshape(shape, order="F" if fortran else "C").copy()
 
 
+# What makes a spreadsheet take a cell for a formula, and what it strips before it looks.
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def table_cell(value: object) -> object:
+    """A cell of a table for other programs: text that would be a formula gets an apostrophe.
+
+    Names of files, classes and checkpoints come from anywhere. Numbers, and text that is one, stay.
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA_SIGNS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    # float() takes 1_000 and fullwidth digits too, and ignores blanks around them.
+    return value if value.isascii() and value.isprintable() and "_" not in value else f"'{value}"
+
+
 def _quoted(names: Collection[str]) -> str:
     return ", ".join(repr(name) for name in names)

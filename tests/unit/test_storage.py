@@ -13,6 +13,7 @@ from explorer.storage import (
     load_arrays,
     open_regular,
     read_regular,
+    table_cell,
     write_file,
     write_folder,
 )
@@ -181,3 +182,18 @@ LOOKED_AT_FIRST = {
     "models/checkpoint.py: load_file(folder / WEIGHTS)",
     "models/features.py: safe_open(path, framework='numpy')",
 }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-", "＝1", "-1_0"],
+)
+def test_text_that_a_spreadsheet_would_run_is_written_as_text(text):
+    assert table_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    "value", ["-1.2", "+3", "-1e-05", "-inf", "a=b", "", "'=1", -1.2, 3, None, np.float32(-2.5)]
+)
+def test_numbers_and_other_text_stay_as_they_are_in_a_table(value):
+    assert table_cell(value) is value

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,15 @@ def test_the_bound_is_a_mean_over_draws_and_no_matter_of_the_neighbours(named, b
     draws = np.stack([codec.bound_terms(images, seed=seed)[0] for seed in range(200)])
     spread = draws.std(axis=0) / np.sqrt(32)
     assert (abs(together.reconstruction_nll - draws.mean(axis=0)) < 5 * spread + 1e-3).all()
+
+
+def test_a_file_or_class_named_like_a_formula_is_text_in_the_csv(named, pictures):
+    found = encode_files("bars-vae", pictures[0])
+    codes = replace(found.codes, nearest_class=("-x",) * 5)
+    rows = list(csv.DictReader(io.StringIO(to_csv(["=1+1.png", "b", "c", "d", "-2"], codes))))
+    assert [row["file"] for row in rows] == ["'=1+1.png", "b", "c", "d", "-2"]
+    assert rows[0]["nearest_class"] == "'-x"
+    assert np.allclose([float(row["mean_0"]) for row in rows], codes.mean[:, 0])
 
 
 def test_an_ae_has_no_posterior_and_no_bound(named, pictures):
