@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -488,6 +489,41 @@ def test_a_measurement_is_cancelled(own):
     assert not app.exception
     assert not app.warning
     assert app.button(key="measure-now")
+
+
+def two_that_watch_one_measurement():
+    """Two sessions on Compare, the first of which asked for it."""
+    first = run(compare)
+    first.button(key="measure-now").click().run()
+    second = run(compare)
+    assert measuring_desk().running is not None
+    return first, second
+
+
+def test_a_measurement_that_is_killed_is_told_to_all_who_watch_it(own):
+    first, second = two_that_watch_one_measurement()
+    running = measuring_desk().running
+    while running._worker is None:
+        time.sleep(0.01)
+    running._worker.kill()
+    running.wait()
+    for app in (first, second, first):
+        app.run()
+        assert not app.exception
+        assert "was killed (signal 9)" in texts(app.warning)
+        assert app.button(key="measure-now")
+    later = run(compare)
+    assert not later.warning
+
+
+def test_who_did_not_cancel_a_measurement_is_told_that_another_did(own):
+    first, second = two_that_watch_one_measurement()
+    first.button(key="cancel-measuring").click().run()
+    for app in (second, first):
+        app.run()
+        assert not app.exception
+    assert "cancelled in another session" in texts(second.warning)
+    assert not first.warning
 
 
 def test_other_seeds_are_figures_of_their_own(own):
