@@ -19,6 +19,7 @@ from explorer.latent.neighbours import nearest
 from explorer.latent.prior import radius_quantile
 from explorer.latent.projection import Projection, load_projection
 from explorer.live.once import once
+from explorer.live.readonly import check_writing
 from explorer.live.threads import use_one_thread
 from explorer.live.values import Values, find_values
 from explorer.live.views import FIT, MAP, View, open_fits, open_view
@@ -283,8 +284,9 @@ class OpenedModel:
 
         Raises:
             CheckpointError: a name that is not allowed, a folder that cannot be written, or one
-                that holds another model by now.
+                that holds another model by now; or the server is read-only.
         """
+        check_writing("Names of axes are not stored")
         found = [one for one in list_checkpoints([self.folder.parent]) if one.folder == self.folder]
         if self.stamp and (not found or found[0].stamp != self.stamp):
             raise CheckpointError(

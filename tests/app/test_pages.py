@@ -526,6 +526,16 @@ def test_who_did_not_cancel_a_measurement_is_told_that_another_did(own):
     assert not first.warning
 
 
+def test_a_read_only_server_says_so_where_it_refuses(own, monkeypatch):
+    assert shown(run(explore), "lab")["naming"] == ""
+    assert run(compare).button(key="measure-now")
+    monkeypatch.setenv("EXPLORER_READ_ONLY", "1")
+    assert "read-only" in shown(run(explore), "lab")["naming"]
+    app = run(compare)
+    assert "this server is read-only" in texts(app.caption)
+    assert not [one for one in app.button if one.key == "measure-now"]
+
+
 def test_other_seeds_are_figures_of_their_own(own):
     shutil.copytree(own / "bars-vae", own / "bars-vae-seed1")
     config = own / "bars-vae-seed1" / "config.json"

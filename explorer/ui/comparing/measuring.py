@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from explorer.live.measuring import Measuring, lacks_pictures
+from explorer.live.readonly import is_read_only, refusal
 from explorer.models.library import Listing
 from explorer.ui import cached, state
 from explorer.ui.words import plain
@@ -58,6 +59,10 @@ def offer_measuring(group: Sequence[Listing]) -> None:
     show_end(group)
     *all_but_last, last = [plain(one.name) for one in lacking]
     names = f"{', '.join(all_but_last)} and {last}" if all_but_last else last
+    if is_read_only():
+        refused = plain(refusal("Nothing is measured here"))
+        st.caption(f"{names}: not measured with pictures yet. {refused}")
+        return
     words, action = st.columns([4, 1.3], gap="small", vertical_alignment="center")
     words.caption(
         f"{names}: not measured with pictures yet. Coverage, midpoints, classes under noise and "

@@ -75,6 +75,7 @@ class Lab {
       onKey: () => this.settleSoon(),
       onSet: (axis, value) => this.setAxis(axis, value),
       onReset: (axis) => this.setAxis(axis.index, Math.fround(axis.typical)),
+      onRefused: (words) => this.note(words),
       onName: (axis, name) => this.nameAxis(axis, name),
       onLock: () => {},
       onUnfold: () => this.refreshStrips(),
