@@ -25,7 +25,7 @@ CUT_OFF = """() => {
   // Rows that may be longer than the screen and say so: they scroll, or end in an ellipsis.
   const scrolls = '.tray-list, [data-testid=stMultiSelectTagsContainer], .standing-table,'
     + ' [data-testid=stDataFrame], [data-testid=stTable], [data-testid=stElementToolbar],'
-    + ' .js-plotly-plot';
+    + ' .js-plotly-plot, .stSlider';
   const cuts = (one) => /auto|scroll|hidden|clip/.test(getComputedStyle(one).overflowX);
   for (const one of main.querySelectorAll('*')) {
     if (one.closest(scrolls) || one.matches('input, textarea, select') || !cuts(one)) continue;
