@@ -591,10 +591,11 @@ def test_on_a_phone_nothing_is_wider_than_the_window(page, app_server):
 def test_without_a_secure_connection_the_camera_says_what_it_needs(page, app_server):
     # What a browser does over plain http from another machine.
     page.add_init_script(
-        "Object.defineProperty(Navigator.prototype, 'mediaDevices', { get: () => undefined })"
+        "delete Navigator.prototype.mediaDevices;"
+        "Object.defineProperty(window, 'isSecureContext', { get: () => false });"
     )
     open_encode(page, app_server)
-    page.locator(".st-key-encode-way").get_by_text("Camera").click()
+    page.locator(".st-key-encode-way").get_by_role("radio", name="Camera").click()
     wait_for_idle(page)
     expect(page.locator(".camera-words")).to_contain_text("over https or on localhost")
     expect(page.locator("[data-testid=stCameraInput]")).to_be_hidden()
@@ -602,7 +603,7 @@ def test_without_a_secure_connection_the_camera_says_what_it_needs(page, app_ser
 
 def test_with_a_secure_connection_the_camera_is_shown(page, app_server):
     open_encode(page, app_server)
-    page.locator(".st-key-encode-way").get_by_text("Camera").click()
+    page.locator(".st-key-encode-way").get_by_role("radio", name="Camera").click()
     wait_for_idle(page)
     expect(page.locator("[data-testid=stCameraInput]")).to_be_visible()
     expect(page.locator(".camera-words")).to_be_hidden()
