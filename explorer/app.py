@@ -9,15 +9,26 @@ if __name__ == "__main__":
 
     show_app()
 else:
+    from pathlib import Path
+
     import streamlit as st
 
     from explorer.live.route import live_routes
-    from explorer.live.server import live_lifespan
+    from explorer.live.server import live_lifespan, page_routes
+    from explorer.ui.addresses import DEFAULT_PAGE, OTHER_PAGES, page_path
 
     base_path = st.get_option("server.baseUrlPath") or ""
     app = st.App(
         __file__,
-        routes=live_routes(base_path),
+        routes=[
+            *live_routes(base_path),
+            *page_routes(
+                Path(st.__file__).with_name("static") / "index.html",
+                base_path=base_path,
+                default=page_path(DEFAULT_PAGE),
+                others=[page_path(name) for name in OTHER_PAGES],
+            ),
+        ],
         lifespan=live_lifespan(
             base_path=base_path, open_browser=not st.get_option("server.headless")
         ),

@@ -1,11 +1,14 @@
 """Files on disk: written whole or not at all, read without trust."""
 
+import errno
 import os
 import shutil
+import stat
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -14,6 +17,63 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from explorer.errors import CheckpointError, ConfigError
+
+
+class NotRegularFileError(OSError):
+    """What lies at a path is a pipe, a folder, a device: reading it might never end."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(errno.EINVAL, "it is not a regular file", os.fspath(path))
+
+
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
+    """Open a regular file for reading; of anything else it neither reads nor waits.
+
+    Every file that somebody else may have put there is opened here: a named pipe in its place
+    would hold its reader up for good.
+
+    Raises:
+        NotRegularFileError: a pipe, a folder, a socket or a device.
+        OSError: missing, or not to be read.
+    """
+    # Without O_NONBLOCK, opening a pipe waits for its writer; a regular file knows no difference.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        # A socket cannot be opened, Windows opens no folder.
+        if error.errno in (errno.ENXIO, errno.EACCES) and _is_special(path):
+            raise NotRegularFileError(path) from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise NotRegularFileError(path)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _is_special(path: str | os.PathLike[str]) -> bool:
+    try:
+        return not stat.S_ISREG(Path(path).stat().st_mode)
+    except OSError:
+        return False
+
+
+def read_regular(path: str | os.PathLike[str], max_bytes: int | None = None) -> bytes:
+    """All of a regular file, or its first bytes.
+
+    Args:
+        path: the file.
+        max_bytes: the most that is read; None for all.
+
+    Raises:
+        NotRegularFileError: see `open_regular`.
+        OSError: missing, or not to be read.
+    """
+    with open_regular(path) as file:
+        return file.read(-1 if max_bytes is None else max_bytes)
 
 
 def _sync(path: Path) -> None:
@@ -155,7 +215,7 @@ def load_arrays(
     """
     file = Path(path)
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_regular(file) as raw, zipfile.ZipFile(raw) as archive:
             members = _members(archive, file)
             if missing := sorted(set(required) - set(members)):
                 raise CheckpointError(f"{file} lacks the array {_quoted(missing)}.")
@@ -245,6 +305,25 @@ def _read_member(
     flat: NDArray[Any] = np.frombuffer(data, dtype=dtype)
     # A copy, since what lies over bytes cannot be written to.
     return flat.reshape(shape, order="F" if fortran else "C").copy()
+
+
+# What makes a spreadsheet take a cell for a formula, and what it strips before it looks.
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def table_cell(value: object) -> object:
+    """A cell of a table for other programs: text that would be a formula gets an apostrophe.
+
+    Names of files, classes and checkpoints come from anywhere. Numbers, and text that is one, stay.
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA_SIGNS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    # float() takes 1_000 and fullwidth digits too, and ignores blanks around them.
+    return value if value.isascii() and value.isprintable() and "_" not in value else f"'{value}"
 
 
 def _quoted(names: Collection[str]) -> str:

@@ -1,5 +1,8 @@
 """What every layer of tests starts from: a small real set of images and a real checkpoint."""
 
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +82,23 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, bars: ImageSet) -> Pat
     for kind in ("vae", "ae"):
         train_checkpoint(parent / f"bars-{kind}", bars, kind)
     return parent
+
+
+@pytest.fixture
+def make_pipe() -> Callable[[Path], Path]:
+    """Put a named pipe in the place of a file.
+
+    A writer waits at its other end, so that code that opens it without a look reads nothing and
+    goes on instead of hanging the tests.
+    """
+
+    def write(path: Path) -> None:
+        os.close(os.open(path, os.O_WRONLY))
+
+    def make(path: Path) -> Path:
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        threading.Thread(target=write, args=(path,), daemon=True).start()
+        return path
+
+    return make

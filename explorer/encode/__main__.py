@@ -122,11 +122,19 @@ def _encode(flags: argparse.Namespace, told: Forgiving) -> int:
             kind = "skipped" if one.skipped else "refused"
             bar.write(f"{kind}: {_printable(one.path)}: {one.reason}", file=told)
 
+        def warn(sentence: str) -> None:
+            bar.write(f"note: {_printable(sentence)}", file=told)
+
         def progress(done: int) -> None:
             bar.update(done - bar.n)
 
         found = encode_files(
-            flags.checkpoint, flags.files, preparation=preparation, progress=progress, refuse=refuse
+            flags.checkpoint,
+            flags.files,
+            preparation=preparation,
+            progress=progress,
+            refuse=refuse,
+            warn=warn,
         )
     if found.faults:
         severe = severe_fault(found.faults) is not None

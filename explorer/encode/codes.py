@@ -14,6 +14,7 @@ from explorer.encode.verdicts import Verdict
 from explorer.latent.neighbours import nearest
 from explorer.models.bound import Bounds, measure_bounds
 from explorer.models.codec import Codec
+from explorer.storage import table_cell
 
 NEIGHBOURS = 12
 
@@ -194,7 +195,7 @@ def to_csv(names: Sequence[str], codes: Codes) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(zip(*parts, strict=True))
+    writer.writerows(map(table_cell, row) for row in zip(*parts, strict=True))
     return text.getvalue()
 
 

@@ -16,7 +16,7 @@ from explorer.encode.codes import (
     without_verdicts,
 )
 from explorer.encode.familiarity import open_familiarity
-from explorer.errors import ConfigError, UploadError
+from explorer.errors import CheckpointError, ConfigError, UploadError
 from explorer.images.batch import MAX_ARCHIVE_BYTES, Refused, unpack_uploads
 from explorer.images.intake import ModelInput, prepare_upload, shorten
 from explorer.images.preparation import Preparation
@@ -24,7 +24,7 @@ from explorer.models.checkpoint import load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.models.library import find_checkpoint
 from explorer.regularity.health import Fault, diagnose, severe_fault
-from explorer.storage import save_arrays, write_file
+from explorer.storage import read_regular, save_arrays, write_file
 
 SUFFIXES = (".csv", ".npz")
 _TOGETHER = 64  # images encoded at once
@@ -82,6 +82,7 @@ def encode_files(
     preparation: Preparation = Preparation(),  # noqa: B008 (frozen)
     progress: Callable[[int], None] = lambda _count: None,
     refuse: Callable[[Refused], None] = lambda _refused: None,
+    warn: Callable[[str], None] = lambda _sentence: None,
 ) -> EncodedFiles:
     """Encode picture files, and ZIP archives of them, as the app's page does.
 
@@ -94,6 +95,7 @@ def encode_files(
         preparation: what is chosen for all of them; by default each is guessed.
         progress: told how many of the files are done, after each.
         refuse: told of each file that is refused, at once.
+        warn: told in a sentence what the table will lack, before anything is encoded.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
@@ -107,7 +109,11 @@ def encode_files(
     config = load_config(folder)
     codec = Codec.from_folder(folder)
     encodings = load_encodings(folder, config)
-    known = open_familiarity(folder, config, encodings)
+    try:
+        known = open_familiarity(folder, config, encodings)
+    except CheckpointError as error:
+        known = None
+        warn(f"The table has no percentiles and no verdicts: {error}")
     target = ModelInput(config.data.image_shape, config.data.background)
 
     names: list[str] = []
@@ -171,7 +177,7 @@ def _read(path: str, refuse: Callable[[Refused], None]) -> Iterator[tuple[str, b
                 f"{MAX_ARCHIVE_BYTES // 2**20} MiB: split it or save it smaller."
             )
         else:
-            yield path, place.read_bytes()
+            yield path, read_regular(place)
     except (OSError, ValueError) as error:
         told = error.strerror if isinstance(error, OSError) else str(error)
         reason = f"it cannot be read ({told}): check the path."

@@ -4,6 +4,7 @@ They lie in the checkpoint folder (heldout.npz), so that whoever has no data set
 """
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -236,16 +237,17 @@ def load_held_out(folder: Path, kind: str, encodings: Encodings) -> HeldOutScore
         CheckpointError: the file is there, but is damaged, foreign or of another model.
     """
     path = folder / HELD_OUT
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
+    remedy = f"measure it again with python -m explorer.encode.familiarity {folder.name}"
     names = [name for name in _NAMES if name != "kl" or kind != "ae"]
-    arrays = load_arrays(path, required=["settings", "rows", *names], max_bytes=_LARGEST_FILE)
+    try:
+        arrays = load_arrays(path, required=["settings", "rows", *names], max_bytes=_LARGEST_FILE)
+    except CheckpointError as error:
+        raise CheckpointError(f"{str(error).removesuffix('.')}: {remedy}.") from error
     trouble = _trouble(arrays, names, len(encodings.mean)) or _foreign(arrays, encodings.mean)
     if trouble:
-        raise CheckpointError(
-            f"{HELD_OUT} of {folder.name} {trouble}: measure it again with python -m "
-            f"explorer.encode.familiarity {folder.name}."
-        )
+        raise CheckpointError(f"{HELD_OUT} of {folder.name} {trouble}: {remedy}.")
     scores = {name: arrays[name] if name in names else None for name in _NAMES}
     return HeldOutScores(rows=arrays["rows"], **scores)  # type: ignore[arg-type]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import DataError
 from explorer.images.dataset import MAX_BYTES, ImageSet, check_count, check_sides, split_images
-from explorer.storage import read_array_header
+from explorer.storage import open_regular, read_array_header
 
 HELD_OUT_SHARE = 0.1
 
@@ -30,7 +30,7 @@ def load_archive(path: Path) -> ImageSet:
     """
     path = path.resolve()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
             names = [
                 name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")
             ]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from explorer.errors import CheckpointError, DataError, DataNotAtHandError
 from explorer.images.dataset import ImageSet
 from explorer.images.download import UnpublishedError, fetch_file
-from explorer.storage import load_arrays, save_arrays
+from explorer.storage import load_arrays, open_regular, save_arrays
 
 SIDE = 28
 
@@ -197,7 +197,7 @@ def _pack_text(path: Path, count: int) -> NDArray[np.uint8]:
     """
     bits = np.empty(count * _PIXELS, np.uint8)
     done = 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(_CHUNK):
             characters = np.frombuffer(chunk, np.uint8)
             digits = characters[(characters == ord("0")) | (characters == ord("1"))]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import CheckpointError
 from explorer.images.dataset import FingerprintHash
-from explorer.storage import read_array_header, write_folder
+from explorer.storage import open_regular, read_array_header, read_regular, write_folder
 
 # To be raised when the same files would be decoded to other pixels.
 SCHEME = 1
@@ -172,7 +172,7 @@ def _open(folder: Path, count: int) -> CachedImages | None:
     about = _read_about(folder)
     path = folder / "images.npy"
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             shape, fortran, dtype = read_array_header(file)
             start = file.tell()
         found = path.stat()
@@ -208,8 +208,7 @@ def _map(path: Path) -> NDArray[np.uint8]:
 
 def _read_about(folder: Path) -> dict[str, Any]:
     try:
-        with (folder / "about.json").open("rb") as file:
-            about = json.loads(file.read(_MAX_ABOUT))
+        about = json.loads(read_regular(folder / "about.json", _MAX_ABOUT))
     except (OSError, ValueError):
         return {}
     return about if isinstance(about, dict) else {}

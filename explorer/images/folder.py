@@ -30,6 +30,7 @@ from explorer.images.decoding import (
     to_plain,
     white_value,
 )
+from explorer.storage import open_regular
 
 HELD_OUT_SHARE = 0.1
 
@@ -248,7 +249,7 @@ def _survey(
     largest: dict[str, float] = {}
     for row, file in enumerate(files):
         try:
-            with (folder / file).open("rb") as source, open_image(source) as image:
+            with open_regular(folder / file) as source, open_image(source) as image:
                 all_grey = all_grey and is_grey(image)
                 if is_deep(image):
                     decode_image(image)
@@ -270,7 +271,7 @@ def _read_picture(
 ) -> NDArray[np.uint8]:
     """(H, W) or (H, W, 3)."""
     try:
-        with (folder / file).open("rb") as source, open_image(source) as image:
+        with open_regular(folder / file) as source, open_image(source) as image:
             if size is not None:
                 # A JPEG decodes at a fraction of its size in a fraction of the time.
                 image.draft(None, (2 * max(size), 2 * max(size)))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import CheckpointError, DataError, DataNotAtHandError
 from explorer.images.dataset import Factor, ImageSet, split_images
-from explorer.storage import read_array_header, write_file
+from explorer.storage import open_regular, read_array_header, write_file
 
 HELD_OUT_SHARE = 0.1
 DEFAULT_COUNT = 20_000
@@ -268,7 +268,7 @@ def _read_images(
         None if there is no such file, or it is not one of images of this shape.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found, fortran, dtype = read_array_header(file)
             start = file.tell()
             end = start + math.prod(shape)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from explorer.errors import DataError, DataNotAtHandError
 from explorer.images.dataset import ImageSet
 from explorer.images.download import UnpublishedError, fetch_file
+from explorer.storage import open_regular
 
 # The largest file of the family is 47 MB; a file that unpacks to more is not one of them.
 _MAX_UNPACKED = 64 * 2**20
@@ -154,7 +155,7 @@ def _read_verified(path: Path, md5: str) -> bytes:
 
 def _unpack(path: Path) -> bytes:
     """At most one byte more than any file of the family has, so a bomb fails its checksum."""
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         # Some servers unpack .gz files on the way.

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import DataError
 from explorer.images.dataset import ImageSet, check_bytes, check_count, check_sides, split_images
+from explorer.storage import open_regular
 
 HELD_OUT_SHARE = 0.1
 
@@ -214,7 +215,7 @@ def _load_labels(
 def _name_classes(labels: tuple[str, ...], path: Path) -> tuple[str, ...]:
     """The characters that labels stand for, where a file of EMNIST's form names them."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             lines = file.read(_MAX_MAPPING).decode("ascii").splitlines()
         rows = [[int(word) for word in line.split()] for line in lines if line.strip()]
         names = {str(label): "".join(map(chr, codes)) for label, *codes in rows if codes}
@@ -235,9 +236,9 @@ def _name_classes(labels: tuple[str, ...], path: Path) -> tuple[str, ...]:
 def _open(path: Path) -> _Stream:
     """A stream of the unpacked bytes."""
     try:
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             packed = raw.read(2) == b"\x1f\x8b"
-        return gzip.GzipFile(path) if packed else path.open("rb")
+        return gzip.GzipFile(path) if packed else open_regular(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check it.") from error
 

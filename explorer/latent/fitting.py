@@ -155,6 +155,10 @@ class MapFits:
         """The maps that are kept of these codes: what gave each, by key, the newest first."""
         return self._cache.stored_for(codes, onto)
 
+    def damaged_for(self, codes: ArrayLike, onto: ArrayLike) -> list[str]:
+        """Why maps of these codes that are kept cannot be read, the newest first."""
+        return self._cache.damaged_for(codes, onto)
+
     def start(self, codes: ArrayLike, onto: ArrayLike, request: MapRequest) -> Fit:
         """Fit a map, or join those who wait for it already; a map that is kept is done at once.
 

@@ -26,8 +26,8 @@ _MAX_BYTES = 4 * 3 * MOST_MAPPED + 10_000
 class MapCache:
     """A folder of fitted maps, the 50 used last.
 
-    A file that is damaged, foreign or of another format counts as missing, and is written anew
-    when its map is fitted again.
+    A file that is damaged, foreign or of another format gives no map, is named by `damaged_for`,
+    and is written anew when its map is fitted again.
 
     Args:
         folder: it is made when the first map is kept.
@@ -91,6 +91,16 @@ class MapCache:
             with suppress(CheckpointError, LatentError):
                 found[path.stem] = _read(path)[1]
         return {key: request for key, request in found.items() if _KEY.fullmatch(key)}
+
+    def damaged_for(self, codes: ArrayLike, onto: ArrayLike) -> list[str]:
+        """Why maps of these codes that are kept cannot be read, the newest first."""
+        troubles = []
+        for path in self._newest(f"{_digest_of(codes, onto)[:_HALF]}*.npz"):
+            try:
+                _read(path)
+            except (CheckpointError, LatentError) as error:
+                troubles.append(str(error))
+        return troubles
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.npz"

@@ -32,7 +32,7 @@ from explorer.live.hub import Hub, shared_hub
 from explorer.live.model import OpenedModel
 from explorer.live.protocol import LARGEST_LATENT, check_view_name
 from explorer.live.sheets import MOST_PICTURES, decode_pictures, pictures_of_rows, shrink
-from explorer.live.views import MAP, fitted_views
+from explorer.live.views import MAP, damaged_views, fitted_views
 from explorer.models.checkpoint import check_axis_names
 from explorer.models.pictures import known_at_hand
 
@@ -303,6 +303,7 @@ def give_facts(model: OpenedModel, _request: Request, _body: bytes) -> Response:
                 for number, factor in enumerate(factors)
             ],
             "views": fitted_views(model.encodings.mean, model.projection, model.fits),
+            "trouble": damaged_views(model.encodings.mean, model.projection, model.fits),
             "kl": has_variance,
             "sigma": has_variance,
             "real": known_at_hand(model.config.data),

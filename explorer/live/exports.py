@@ -16,6 +16,7 @@ from PIL import Image
 from explorer.images.sheet import tile
 from explorer.live.model import OpenedModel
 from explorer.live.sheets import pictures_of_rows
+from explorer.storage import table_cell
 
 LARGEST_SPRITE = 8192  # pixels a side: what graphics cards take as a texture
 _ROWS = 2048  # written at once
@@ -38,7 +39,8 @@ def write_codes(model: OpenedModel) -> Iterator[bytes]:
 
 def _as_csv(rows: list[list[object]] | list[list[str]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    table = csv.writer(text, lineterminator="\n")
+    table.writerows([table_cell(cell) for cell in row] for row in rows)
     return text.getvalue().encode()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from explorer.errors import ExplorerError
+from explorer.live.readonly import check_writing
 from explorer.models.checkpoint import REPORT
 from explorer.regularity.report import RegularityReport
 
@@ -63,9 +64,13 @@ class Measuring:
 
     Args:
         folders: of the checkpoints, by name.
+
+    Raises:
+        CheckpointError: the server is read-only.
     """
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
+        check_writing("Nothing is measured here")
         self._folders = dict(folders)
         self._lock = threading.Lock()
         self._cancelled = threading.Event()

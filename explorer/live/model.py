@@ -1,6 +1,7 @@
 """A checkpoint opened for live use: its decoder, its encodings and the views of them."""
 
 import math
+import os
 import threading
 import zlib
 from collections.abc import Callable, Mapping
@@ -18,10 +19,12 @@ from explorer.latent.neighbours import nearest
 from explorer.latent.prior import radius_quantile
 from explorer.latent.projection import Projection, load_projection
 from explorer.live.once import once
+from explorer.live.readonly import check_writing
 from explorer.live.threads import use_one_thread
 from explorer.live.values import Values, find_values
 from explorer.live.views import FIT, MAP, View, open_fits, open_view
 from explorer.models.checkpoint import (
+    AXES,
     PROJECTION,
     Encodings,
     load_axis_names,
@@ -110,10 +113,8 @@ class OpenedModel:
             )
         self.axis_names: dict[int, str] = {}
         self.axis_names_trouble: str | None = None
-        try:
-            self.axis_names = load_axis_names(folder, self.latent_dim)
-        except CheckpointError as error:
-            self.axis_names_trouble = str(error)
+        self._axis_names_read: tuple[int, ...] | None = (0,)
+        self.read_axis_names()
         self._fits = fits
         self._lock = threading.RLock()
         self._views: dict[str, View] = {}
@@ -316,13 +317,31 @@ class OpenedModel:
                     del self._values[next(iter(self._values))]
             return found
 
+    def read_axis_names(self) -> None:
+        """Read the axes' names, if the file is another one than when it was last read."""
+        try:
+            found = os.lstat(self.folder / AXES)
+        except OSError:
+            state = None
+        else:
+            state = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+        if state == self._axis_names_read:
+            return
+        self._axis_names_read = state
+        try:
+            names, trouble = load_axis_names(self.folder, self.latent_dim), None
+        except CheckpointError as error:
+            names, trouble = {}, str(error)
+        self.axis_names, self.axis_names_trouble = names, trouble
+
     def name_axes(self, names: Mapping[int, str]) -> None:
         """Replace the axes' names, here and in the checkpoint's folder.
 
         Raises:
             CheckpointError: a name that is not allowed, a folder that cannot be written, or one
-                that holds another model by now.
+                that holds another model by now; or the server is read-only.
         """
+        check_writing("Names of axes are not stored")
         found = [one for one in list_checkpoints([self.folder.parent]) if one.folder == self.folder]
         if self.stamp and (not found or found[0].stamp != self.stamp):
             raise CheckpointError(

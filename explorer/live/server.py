@@ -6,10 +6,15 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.formparsers import MultiPartParser
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
 from threadpoolctl import threadpool_limits
 
 from explorer.images.batch import MAX_ARCHIVE_BYTES
@@ -65,6 +70,43 @@ def _answer_at_once(listening: list[socket.socket]) -> None:
 def keep_uploads_in_memory() -> None:
     """Have no upload written to disk, where Starlette would put what is larger than 1 MB."""
     MultiPartParser.spool_max_size = UPLOAD_IN_MEMORY
+
+
+# Relative to the page, as the page's own files are: a proxy may strip or add a prefix.
+SERVER_OF_A_PAGE = (
+    "<script>window.__streamlit = { ...window.__streamlit, "
+    'BACKEND_BASE_URL: new URL(".", location.href).href };</script>'
+)
+
+
+def page_routes(
+    index: Path, *, base_path: str, default: str, others: Sequence[str]
+) -> list[BaseRoute]:
+    """The routes of the pages' own addresses, which tell Streamlit's page where its server is.
+
+    It would look below the page's address first and meet two 404s there, at every reload.
+
+    Args:
+        index: Streamlit's own page.
+        base_path: Streamlit's server.baseUrlPath.
+        default: the page without an address of its own; its name leads to it.
+        others: names of the other pages, as they stand in addresses.
+    """
+    prefix = f"/{base_path.strip('/')}" if base_path.strip("/") else ""
+
+    async def give_page(_request: Request) -> Response:
+        page = await run_in_threadpool(index.read_text, encoding="utf-8")
+        found = page.replace("<head>", f"<head>{SERVER_OF_A_PAGE}", 1)
+        return HTMLResponse(found, headers={"Cache-Control": "no-cache"})
+
+    async def lead_to_default(request: Request) -> Response:
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"./{query}", headers={"Cache-Control": "no-cache"})
+
+    return [
+        *(Route(f"{prefix}/{name}", give_page) for name in others),
+        Route(f"{prefix}/{default}", lead_to_default),
+    ]
 
 
 def live_lifespan(

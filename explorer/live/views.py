@@ -186,7 +186,8 @@ def open_view(
         or fits.key(codes, projection.coordinates, request) != rest
     ):
         raise LatentError(
-            "This map is no longer kept, or is one of other codes: fit it again with its settings."
+            "This map is no longer kept, is damaged or is of other codes: fit it again with its "
+            "settings."
         )
     return View(name, codes, coordinates, request.method)
 
@@ -224,3 +225,14 @@ def fitted_views(
         {"view": f"{FIT}{key}", "request": request.fields()}
         for key, request in fits.stored_for(codes, projection.coordinates).items()
     ]
+
+
+def damaged_views(
+    codes: NDArray[np.float32], projection: Projection, fits: "MapFits"
+) -> str | None:
+    """Which kept maps of these codes cannot be read, in a sentence; None if all can."""
+    found = fits.damaged_for(codes, projection.coordinates)
+    if not found:
+        return None
+    several = f"{len(found)} fitted maps" if len(found) > 1 else "A fitted map"
+    return f"{several} cannot be read and must be fitted again: {found[0]}"

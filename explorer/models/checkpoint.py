@@ -4,6 +4,7 @@ Torch is not imported here, so that the app can list and map checkpoints before 
 """
 
 import json
+import os
 import struct
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -18,7 +19,14 @@ from safetensors.numpy import load_file, save
 
 from explorer.errors import CheckpointError
 from explorer.models.config import CheckpointConfig
-from explorer.storage import load_arrays, save_arrays, write_file, write_folder
+from explorer.storage import (
+    load_arrays,
+    open_regular,
+    read_regular,
+    save_arrays,
+    write_file,
+    write_folder,
+)
 
 FORMAT = 1
 WEIGHTS, CONFIG, ENCODINGS = "model.safetensors", "config.json", "encodings.npz"
@@ -26,6 +34,7 @@ PROJECTION, HISTORY, CARD, REPORT = "projection.npz", "history.csv", "CARD.md", 
 NEEDED = (WEIGHTS, CONFIG, ENCODINGS, PROJECTION)
 HELD_OUT = "heldout.npz"  # scores of held-out images, which new ones are held against
 AXES = "axes.json"  # what users called the latent axes; they may have it or not
+DAMAGED_AXES = f"{AXES}.damaged-"  # a number follows: what could not be read is kept
 LONGEST_AXIS_NAME = 40  # characters
 LARGEST_WEIGHTS = 1 << 30  # bytes
 LARGEST_JSON = 1 << 22
@@ -59,7 +68,8 @@ def check_replaceable(folder: Path) -> None:
     if not folder.exists():
         return
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
-    foreign = sorted(found - {*NEEDED, HISTORY, CARD, REPORT, HELD_OUT, AXES})
+    ours = {*NEEDED, HISTORY, CARD, REPORT, HELD_OUT, AXES}
+    foreign = sorted(name for name in found - ours if not name.startswith(DAMAGED_AXES))
     if foreign or CONFIG not in found:
         raise CheckpointError(
             f"{folder} is no checkpoint ({'it holds ' + foreign[0] if foreign else 'no ' + CONFIG}"
@@ -116,17 +126,27 @@ def load_config(folder: Path) -> CheckpointConfig:
     """
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint folder {folder}; check the name.")
-    missing = [name for name in NEEDED if not (folder / name).is_file()]
+    missing = [name for name in NEEDED if not (folder / name).exists()]
     if missing:
         raise CheckpointError(
             f"The folder {folder.name} lacks {', '.join(missing)}; a checkpoint holds "
             f"{', '.join(NEEDED)}. Copy it again, or train it again."
         )
-    path = folder / CONFIG
-    if path.stat().st_size > LARGEST_JSON:
+    if odd := [name for name in NEEDED if not (folder / name).is_file()]:
+        raise CheckpointError(
+            f"{', '.join(odd)} of {folder.name} must be a regular file, and is a pipe, a folder or "
+            "a device: copy the checkpoint again."
+        )
+    try:
+        text = read_regular(folder / CONFIG, LARGEST_JSON + 1)
+    except OSError as cause:
+        raise CheckpointError(
+            f"{CONFIG} of {folder.name} cannot be read: {cause.strerror or cause}."
+        ) from cause
+    if len(text) > LARGEST_JSON:
         raise CheckpointError(f"{CONFIG} takes over {LARGEST_JSON:,} bytes: it is none of ours.")
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(text)
     except (ValueError, RecursionError) as cause:
         raise CheckpointError(
             f"{CONFIG} of {folder.name} is no JSON ({cause}); it may be truncated: copy it again."
@@ -162,13 +182,13 @@ def read_weights_header(folder: Path, config: CheckpointConfig) -> dict[str, tup
 
 def _read_header(path: Path, config: CheckpointConfig) -> dict[str, tuple[int, ...]]:
     folder = path.parent
-    size = path.stat().st_size
-    if size > LARGEST_WEIGHTS:
-        raise CheckpointError(
-            f"{WEIGHTS} takes {size:,} bytes; at most {LARGEST_WEIGHTS:,} are read."
-        )
     foreign = f"{WEIGHTS} of {folder.name} is no safetensors file, or is truncated: copy it again."
-    with path.open("rb") as file:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST_WEIGHTS:
+            raise CheckpointError(
+                f"{WEIGHTS} takes {size:,} bytes; at most {LARGEST_WEIGHTS:,} are read."
+            )
         start = file.read(8)
         if len(start) < 8:
             raise CheckpointError(foreign)
@@ -306,36 +326,61 @@ def load_axis_names(folder: Path, latent_dim: int) -> dict[int, str]:
         Names by axis, from 0; {} where there are none.
 
     Raises:
-        CheckpointError: if axes.json is there, but is none of this format.
+        CheckpointError: if axes.json is there, but cannot be read or is none of this format.
     """
     path = folder / AXES
-    try:
-        with path.open("rb") as file:
-            text = file.read(LARGEST_JSON + 1)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return {}
-    except OSError as cause:
+    try:
+        return _read_axis_names(path, latent_dim)
+    except CheckpointError as error:
         raise CheckpointError(
-            f"{AXES} of {folder.name} cannot be read: {cause.strerror or cause}."
-        ) from cause
+            f"The axis names of {folder.name} are not shown, {AXES} is damaged: "
+            f"{str(error).removesuffix('.')}. Restore the file and reload the page, or name the "
+            f"axes again: the damaged file then stays beside it as {_damaged_name(folder).name}."
+        ) from error
+
+
+def _read_axis_names(path: Path, latent_dim: int) -> dict[int, str]:
+    try:
+        text = read_regular(path, LARGEST_JSON + 1)
+    except OSError as cause:
+        raise CheckpointError(f"it cannot be read ({cause.strerror or cause})") from cause
     if len(text) > LARGEST_JSON:
-        raise CheckpointError(f"{AXES} takes over {LARGEST_JSON:,} bytes: it is none of ours.")
+        raise CheckpointError(f"it takes over {LARGEST_JSON:,} bytes and is none of ours")
     try:
         plain = json.loads(text)
     except (ValueError, RecursionError) as cause:
-        raise CheckpointError(
-            f"{AXES} of {folder.name} is no JSON ({cause}): name the axes again."
-        ) from cause
+        raise CheckpointError(f"it is no JSON ({cause})") from cause
     if not isinstance(plain, dict) or plain.keys() != {"format", "names"}:
-        raise CheckpointError(
-            f"{AXES} of {folder.name} must hold an object of format and names: name the axes again."
-        )
+        raise CheckpointError("it must hold an object of format and names")
     if plain["format"] != FORMAT:
         raise CheckpointError(
-            f"{AXES} of {folder.name} has format {plain['format']!r:.80}; this version reads "
-            f"format {FORMAT}."
+            f"it has format {plain['format']!r:.80}; this version reads format {FORMAT}"
         )
     return check_axis_names(plain["names"], latent_dim)
+
+
+def _damaged_name(folder: Path) -> Path:
+    """The first free name for an axes.json that cannot be read."""
+    number = 1
+    while os.path.lexists(folder / f"{DAMAGED_AXES}{number}"):
+        number += 1
+    return folder / f"{DAMAGED_AXES}{number}"
+
+
+def _keep_damaged_axis_names(folder: Path, latent_dim: int) -> None:
+    """Move an axes.json that cannot be read aside: somebody may still mend it."""
+    try:
+        load_axis_names(folder, latent_dim)
+    except CheckpointError:
+        try:
+            (folder / AXES).rename(_damaged_name(folder))
+        except OSError as cause:
+            raise CheckpointError(
+                f"The damaged {AXES} of {folder.name} cannot be moved aside "
+                f"({cause.strerror or cause}), so no names are stored: make the folder writable."
+            ) from cause
 
 
 def check_axis_names(plain: object, latent_dim: int) -> dict[int, str]:
@@ -377,6 +422,8 @@ def check_axis_names(plain: object, latent_dim: int) -> dict[int, str]:
 def save_axis_names(folder: Path, names: Mapping[int, str], latent_dim: int) -> dict[int, str]:
     """Keep names of latent axes beside the checkpoint; they replace those that are there.
 
+    A file that cannot be read is not overwritten: it stays as axes.json.damaged-1, -2 and so on.
+
     Args:
         folder: the checkpoint.
         names: by axis, from 0; an empty one removes.
@@ -391,6 +438,7 @@ def save_axis_names(folder: Path, names: Mapping[int, str], latent_dim: int) -> 
     checked = check_axis_names({str(axis): name for axis, name in names.items()}, latent_dim)
     plain = {"format": FORMAT, "names": {str(axis): name for axis, name in checked.items()}}
     text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    _keep_damaged_axis_names(folder, latent_dim)
     write_file(folder / AXES, lambda file: file.write(text.encode()))
     return checked
 

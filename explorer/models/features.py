@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from explorer.errors import CheckpointError, DataError
 from explorer.images.dataset import ImageSet
-from explorer.storage import write_file
+from explorer.storage import open_regular, write_file
 
 FORMAT = 1  # to be raised when the same images would give another classifier
 WIDTH = 128  # features of an image
@@ -242,8 +242,9 @@ def _load(path: Path, shape: tuple[int, int, int], classes: int) -> FeatureExtra
     net = FeatureNet(shape, classes)
     expected = {name: tuple(values.shape) for name, values in net.state_dict().items()}
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return None
+        with open_regular(path) as raw:
+            if os.fstat(raw.fileno()).st_size > _MOST_BYTES:
+                return None
         with safe_open(path, framework="numpy") as file:
             about = file.metadata() or {}
             found = {

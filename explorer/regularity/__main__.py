@@ -13,6 +13,7 @@ from pathlib import Path
 
 from explorer.models.checkpoint import REPORT, WEIGHTS
 from explorer.models.library import find_checkpoint
+from explorer.storage import read_regular
 from explorer.training.streams import Forgiving, measure_each
 
 _PROGRAM = "python -m explorer.regularity"
@@ -78,7 +79,7 @@ def measure_folder(folder: Path, *, details: bool, seed: int) -> str:
         show("opening", 0.0)
         subject = ModelUnderTest.from_folder(folder, seed=seed)
         report = measure_all(subject, details=details, progress=show)
-    weights = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    weights = hashlib.sha256(read_regular(folder / WEIGHTS)).hexdigest()
     report = replace(report, inputs={**report.inputs, "weights": f"sha256:{weights}"})
     save_report(folder / REPORT, report)
     return format_table(name, report)

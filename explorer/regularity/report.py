@@ -26,7 +26,7 @@ from explorer.regularity.reading import (
     read_measure,
 )
 from explorer.regularity.reconstruction import measure_reconstruction
-from explorer.storage import write_file
+from explorer.storage import open_regular, write_file
 
 if TYPE_CHECKING:
     from explorer.models.checkpoint import Encodings
@@ -186,12 +186,13 @@ def load_report(path: str | os.PathLike[str]) -> RegularityReport:
     """
     file = Path(path)
     try:
-        size = file.stat().st_size
-        if size > _MOST_BYTES:
-            raise CheckpointError(
-                f"{file} has {size:,} bytes; a regularity report has at most {_MOST_BYTES:,}."
-            )
-        text = file.read_text(encoding="utf-8")
+        with open_regular(file) as opened:
+            size = os.fstat(opened.fileno()).st_size
+            if size > _MOST_BYTES:
+                raise CheckpointError(
+                    f"{file} has {size:,} bytes; a regularity report has at most {_MOST_BYTES:,}."
+                )
+            text = opened.read().decode("utf-8")
     except FileNotFoundError as error:
         raise CheckpointError(f"{file} is missing.") from error
     except OSError as error:

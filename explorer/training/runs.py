@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from explorer.errors import CheckpointError, ConfigError, TrainingError
-from explorer.storage import check_writable, save_arrays, write_file
+from explorer.storage import check_writable, read_regular, save_arrays, write_file
 from explorer.training.config import NAME_PATTERN
 from explorer.training.loop import TERMS, EpochReport, Trainer
 
@@ -94,7 +95,7 @@ class RunFolder:
         """
         path = self.folder / RUN
         try:
-            plain = json.loads(path.read_text(encoding="utf-8"))
+            plain = json.loads(read_regular(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as cause:
@@ -155,11 +156,11 @@ class RunFolder:
             TrainingError: if the state is damaged or not of this run.
         """
         path = self.folder / STATE
-        if not path.is_file():
+        if not os.path.lexists(path):
             return False
         damaged = f"{path} is damaged; start the run afresh with --overwrite."
         try:
-            stored = path.read_bytes()
+            stored = read_regular(path)
             digest, state = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
             if hashlib.blake2b(state, digest_size=DIGEST_BYTES).digest() != digest:
                 raise TrainingError(damaged)

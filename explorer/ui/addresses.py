@@ -4,6 +4,13 @@ import streamlit as st
 
 from explorer.live.route import PREFIX
 
+DEFAULT_PAGE, OTHER_PAGES = "Explore", ("Encode", "Compare")
+
+
+def page_path(name: str) -> str:
+    """A page's own part of its address."""
+    return name.lower()
+
 
 def base_path() -> str:
     """Streamlit's server.baseUrlPath, which user routes do not get by themselves: "" or "/name"."""

@@ -1,5 +1,6 @@
 """What the pages keep between runs: the token, opened models, and what was worked out from them."""
 
+import os
 import sys
 
 import numpy as np
@@ -39,6 +40,8 @@ def open_model(listing: Listing) -> OpenedModel:
         CheckpointError: if it cannot be used.
     """
     model = shared_hub().open(listing.folder, listing.stamp)
+    if state.former_model(listing.name) is None:
+        model.read_axis_names()  # another server, or a hand, may have written them
     before = state.shown_models().get(listing.name)
     if before is not None and before.model is model:
         report = before.report
@@ -96,7 +99,7 @@ def report_of(listing: Listing) -> RegularityReport | None:
     if former is not None:
         return former.report  # what lies in the folder now is of another model
     path = listing.folder / REPORT
-    return load_report(path) if path.is_file() else None
+    return load_report(path) if os.path.lexists(path) else None
 
 
 def report_if_any(listing: Listing) -> RegularityReport | None:
@@ -105,6 +108,19 @@ def report_if_any(listing: Listing) -> RegularityReport | None:
         return report_of(listing)
     except CheckpointError:
         return None
+
+
+def report_trouble(listing: Listing) -> str | None:
+    """Why the checkpoint's measured report cannot be used, in a sentence; None if it can."""
+    try:
+        report_of(listing)
+    except CheckpointError as error:
+        return (
+            f"The report of {listing.name} cannot be used, and its figures are missing here: "
+            f"{str(error).removesuffix('.')}. Measure it again on the page Compare, or with "
+            f"python -m explorer.regularity {listing.name}."
+        )
+    return None
 
 
 def faults_of(listing: Listing, model: OpenedModel) -> tuple[Fault, ...]:

@@ -23,8 +23,10 @@ def show_encode(listing: Listing, _listings: list[Listing], /) -> None:
     """
     model = cached.ready_model(listing)
     target = input_of(model)
+    if trouble := cached.report_trouble(listing):
+        st.warning(plain(trouble))
     gallery = session_gallery()
-    left, right = st.columns([2, 5], gap="medium")
+    left, right = st.container(key="encode-halves").columns([2, 5], gap="medium")
     with left:
         show_ways(listing, model, target)
     picture = gallery.chosen

@@ -9,6 +9,7 @@ import numpy as np
 
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
+from explorer.live.readonly import is_read_only, refusal
 from explorer.live.route import plotly_path
 from explorer.models.library import Listing
 from explorer.plots.palette import PETROFF, class_colours
@@ -72,6 +73,7 @@ def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
             for axis in summary.order
         ],
         unit=summary.unit + ("" if summary.unit == "nats" else " of the codes"),
+        naming=refusal("Names of axes are not stored") if is_read_only() else "",
         names={str(axis): name for axis, name in model.axis_names.items()},
         classes=model.config.data.classes,
         colours=class_colours(len(model.config.data.classes)),

@@ -13,6 +13,7 @@ from explorer.models.checkpoint import held_out_loss
 from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, checkpoint_folders, list_checkpoints
 from explorer.ui import cached, state
+from explorer.ui.addresses import DEFAULT_PAGE, page_path
 from explorer.ui.former import keep_former, show_changes
 from explorer.ui.sources import source
 from explorer.ui.watch import STYLE as WATCH_STYLE
@@ -174,6 +175,14 @@ def show_page(name: str, listing: Listing | None, listings: list[Listing]) -> No
         st.error(plain(str(error)))
 
 
+def show_damaged_names() -> None:
+    """Say of each checkpoint on the page whose axes' names cannot be read what to do."""
+    for name in sorted(state.models_of_this_run()):
+        trouble = state.shown_models()[name].model.axis_names_trouble
+        if trouble is not None:
+            st.warning(plain(trouble))
+
+
 def make_pages(listing: Listing | None, listings: list[Listing]) -> dict[str, st.Page]:
     """The app's pages by name."""
 
@@ -182,8 +191,8 @@ def make_pages(listing: Listing | None, listings: list[Listing]) -> dict[str, st
             lambda: show_page(name, listing, listings),
             title=name,
             icon=f":material/{icon}:",
-            url_path=name.lower(),
-            default=name == "Explore",
+            url_path=page_path(name),
+            default=name == DEFAULT_PAGE,
         )
 
     return {
@@ -213,6 +222,8 @@ def show_around(show: Callable[[Listing | None, list[Listing]], None]) -> None:
         with top:
             listing = pick_model(listings, notes)
     show(listing, listings)
+    with notes:
+        show_damaged_names()
     with top:
         # Now it is known which checkpoints are on the page.
         show_changes(listings, newer)

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from explorer.encode.heldout import measure_held_out, save_held_out
 from explorer.images.registry import load_images
 from explorer.live.hub import MOST_OPEN, shared_hub
 from explorer.models import library, pictures
-from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
+from explorer.models.checkpoint import AXES, HELD_OUT, REPORT, load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.storage import write_folder
 from explorer.ui.comparing.measuring import measuring_desk
@@ -230,6 +231,38 @@ def test_where_held_out_images_were_not_scored_the_page_says_how_to(own, bars):
     app = upload(run(encode), ("bar.png", picture(), "image/png"))
     assert "python -m explorer.encode.familiarity bars-vae" in texts(app.caption)
     assert shown(app, "posterior")["terms"]["held_out"] is None
+
+
+def test_damaged_scores_of_held_out_images_cost_their_own_answers_and_not_the_page(own):
+    (own / "bars-vae" / HELD_OUT).write_bytes(b"PK no")
+    app = upload(run(encode), ("bar.png", picture(), "image/png"))
+    assert not app.error
+    assert "heldout.npz is damaged" in texts(app.caption)
+    assert "measure it again" in texts(app.caption)
+    assert shown(app, "posterior")["terms"]["held_out"] is None
+
+
+def test_damaged_names_of_axes_are_told_on_the_page_and_kept(own, make_pipe):
+    path = own / "bars-vae" / AXES
+    path.write_text("{")
+    app = run(explore)
+    assert "axes.json is damaged: it is no JSON" in texts(app.warning)
+    assert "name the axes again" in texts(app.warning)
+    path.unlink()
+    app.run()
+    assert not app.warning
+    make_pipe(path)
+    app.run()
+    assert "not a regular file" in texts(app.warning)
+
+
+def test_a_damaged_report_is_told_where_its_figures_are_missing(own, make_pipe):
+    make_pipe(own / "bars-vae" / REPORT)
+    app = run(encode)
+    assert "The report of bars-vae cannot be used" in texts(app.warning)
+    app = run(compare)
+    assert "The report of bars-vae cannot be used" in texts(app.error)
+    assert "Measure it again" in texts(app.error)
 
 
 @pytest.mark.parametrize("name", ["bars-vae", "bars-ae"])
@@ -501,6 +534,51 @@ def test_a_measurement_is_cancelled(own):
     assert not app.exception
     assert not app.warning
     assert app.button(key="measure-now")
+
+
+def two_that_watch_one_measurement():
+    """Two sessions on Compare, the first of which asked for it."""
+    first = run(compare)
+    first.button(key="measure-now").click().run()
+    second = run(compare)
+    assert measuring_desk().running is not None
+    return first, second
+
+
+def test_a_measurement_that_is_killed_is_told_to_all_who_watch_it(own):
+    first, second = two_that_watch_one_measurement()
+    running = measuring_desk().running
+    while running._worker is None:
+        time.sleep(0.01)
+    running._worker.kill()
+    running.wait()
+    for app in (first, second, first):
+        app.run()
+        assert not app.exception
+        assert "was killed (signal 9)" in texts(app.warning)
+        assert app.button(key="measure-now")
+    later = run(compare)
+    assert not later.warning
+
+
+def test_who_did_not_cancel_a_measurement_is_told_that_another_did(own):
+    first, second = two_that_watch_one_measurement()
+    first.button(key="cancel-measuring").click().run()
+    for app in (second, first):
+        app.run()
+        assert not app.exception
+    assert "cancelled in another session" in texts(second.warning)
+    assert not first.warning
+
+
+def test_a_read_only_server_says_so_where_it_refuses(own, monkeypatch):
+    assert shown(run(explore), "lab")["naming"] == ""
+    assert run(compare).button(key="measure-now")
+    monkeypatch.setenv("EXPLORER_READ_ONLY", "1")
+    assert "read-only" in shown(run(explore), "lab")["naming"]
+    app = run(compare)
+    assert "this server is read-only" in texts(app.caption)
+    assert not [one for one in app.button if one.key == "measure-now"]
 
 
 def test_other_seeds_are_figures_of_their_own(own):

@@ -40,12 +40,6 @@ def compared(page, app_server):
     return page
 
 
-@pytest.fixture(autouse=True)
-def nested_addresses(expected_errors):
-    # Streamlit's own page looks for its host beside the page's address first.
-    expected_errors.append(r"status of 404.*/compare/_stcore/")
-
-
 def wait_for_cursor(page):
     page.wait_for_function(ANSWERED, timeout=PATIENCE)
 

@@ -40,12 +40,6 @@ OPENED = """(title) => {
 }"""
 
 
-@pytest.fixture(autouse=True)
-def nested_addresses(expected_errors):
-    # Streamlit's own page looks for its host beside the page's address first.
-    expected_errors.append(r"status of 404.*/encode/_stcore/")
-
-
 def open_encode(page, server, model=MODEL):
     page.goto(f"{server.url}/encode?model={model}")
     page.locator("input[type=file]").wait_for(state="attached", timeout=PATIENCE)
@@ -592,3 +586,24 @@ def test_on_a_phone_nothing_is_wider_than_the_window(page, app_server):
     way(page, "Draw")
     page.wait_for_selector(".draw-canvas", timeout=PATIENCE)
     expect_no_overflow(page)
+
+
+def test_without_a_secure_connection_the_camera_says_what_it_needs(page, app_server):
+    # What a browser does over plain http from another machine.
+    page.add_init_script(
+        "delete Navigator.prototype.mediaDevices;"
+        "Object.defineProperty(window, 'isSecureContext', { get: () => false });"
+    )
+    open_encode(page, app_server)
+    page.locator(".st-key-encode-way").get_by_role("radio", name="Camera").click()
+    wait_for_idle(page)
+    expect(page.locator(".camera-words")).to_contain_text("over https or on localhost")
+    expect(page.locator("[data-testid=stCameraInput]")).to_be_hidden()
+
+
+def test_with_a_secure_connection_the_camera_is_shown(page, app_server):
+    open_encode(page, app_server)
+    page.locator(".st-key-encode-way").get_by_role("radio", name="Camera").click()
+    wait_for_idle(page)
+    expect(page.locator("[data-testid=stCameraInput]")).to_be_visible()
+    expect(page.locator(".camera-words")).to_be_hidden()

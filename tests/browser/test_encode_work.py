@@ -40,12 +40,6 @@ MIXED = """() => {
 }"""
 
 
-@pytest.fixture(autouse=True)
-def nested_addresses(expected_errors):
-    # Streamlit's own page looks for its host beside the page's address first.
-    expected_errors.append(r"status of 404.*/encode/_stcore/")
-
-
 def held_out_files(count):
     """Held-out digits as a user would scan them: larger, as PNG."""
     images = load_images("digits")

@@ -1,13 +1,14 @@
 """What the sliders say and can do beside being dragged."""
 
 import json
+import os
 
 import numpy as np
 from playwright.sync_api import expect
 
 from explorer.latent.axes import summarise_axes
 from explorer.live.model import OpenedModel
-from explorer.models.checkpoint import AXES
+from explorer.models.checkpoint import AXES, WEIGHTS
 from explorer.models.codec import Codec
 from explorer.models.library import SHIPPED
 from tests.browser.lab import (
@@ -277,24 +278,26 @@ def test_names_of_axes_are_kept_with_the_checkpoint(new_page, app_server, checkp
     assert json.loads((checkpoints / "own" / AXES).read_text(encoding="utf-8"))["names"] == {}
 
 
-def test_a_folder_that_cannot_be_written_keeps_the_name_out_and_says_so(
+def test_a_name_that_is_refused_stays_out_and_the_page_says_why(
     page, app_server, expected_errors, checkpoints
 ):
     expected_errors.append("status of 4")
     open_lab(page, app_server.url, "own")
     axis = axes(page)[1]
-    path = checkpoints / "own" / AXES
-    path.unlink(missing_ok=True)
-    path.mkdir()
+    folder = checkpoints / "own"
+    (folder / AXES).unlink(missing_ok=True)
+    weights = folder / WEIGHTS
+    written = weights.stat()
+    os.utime(weights, (1, 1))
     try:
         name = row_of(page, axis).locator(".lab-name")
         name.click()
         page.get_by_role("textbox", name=f"New name of axis {axis + 1}").fill("tilt")
         page.keyboard.press("Enter")
-        expect_status(page, AXES)
+        expect_status(page, "trained again or deleted")
         expect(name).to_have_text(f"z{axis + 1}")
     finally:
-        path.rmdir()
+        os.utime(weights, ns=(written.st_atime_ns, written.st_mtime_ns))
 
 
 def test_wheel_and_touch_do_not_move_a_slider_by_accident(page, app_server):

@@ -55,12 +55,6 @@ def mine(runs, request):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(autouse=True)
-def errors_of_a_deep_link(expected_errors):
-    """Streamlit looks for its own addresses below the page's, before it finds them."""
-    expected_errors.append("status of 404")
-
-
 def train_again(folder):
     """Write another model in its place, as the trainer does."""
 

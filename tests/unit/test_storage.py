@@ -1,10 +1,22 @@
+import ast
+import socket
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from explorer.errors import CheckpointError, ConfigError
-from explorer.storage import check_writable, load_arrays, write_file, write_folder
+from explorer.storage import (
+    NotRegularFileError,
+    check_writable,
+    load_arrays,
+    open_regular,
+    read_regular,
+    table_cell,
+    write_file,
+    write_folder,
+)
 
 
 def test_a_folder_that_fails_half_way_leaves_the_old_one(tmp_path):
@@ -101,3 +113,87 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         check_writable(tmp_path / "file" / "below")
     with pytest.raises(CheckpointError, match="cannot be written"):
         write_folder(tmp_path / "file" / "below", lambda _: None)
+
+
+def test_a_regular_file_is_opened_and_read(tmp_path):
+    (tmp_path / "a").write_bytes(b"12345")
+    with open_regular(tmp_path / "a") as file:
+        assert file.read() == b"12345"
+    assert read_regular(tmp_path / "a", 3) == b"123"
+    (tmp_path / "link").symlink_to("a")
+    assert read_regular(tmp_path / "link") == b"12345"
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "b")
+
+
+def test_a_pipe_a_folder_a_socket_and_a_device_are_not_opened(tmp_path, make_pipe):
+    make_pipe(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        places = [tmp_path / "pipe", tmp_path / "link", tmp_path, tmp_path / "socket", "/dev/zero"]
+        for place in places:
+            with pytest.raises(NotRegularFileError, match="not a regular file"):
+                open_regular(place)
+
+
+def test_arrays_are_not_read_from_a_pipe(tmp_path, make_pipe):
+    make_pipe(tmp_path / "arrays.npz")
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        load_arrays(tmp_path / "arrays.npz", required=["a"], max_bytes=100)
+
+
+# Files of the app's own package and of its dependencies, and one that the user names on the
+# command line, where `<(...)` of a shell is a pipe and is meant.
+OWN_FILES = {
+    "plots/page.py", "ui/sources.py", "live/route.py", "training/flags.py",
+}  # fmt: skip
+READERS = {"read_text", "read_bytes", "open", "ZipFile", "GzipFile", "load_file", "safe_open"}
+
+
+def test_files_that_others_control_are_opened_by_one_function():
+    root = Path(__file__).parents[2] / "explorer"
+    found = set()
+    for path in sorted(root.rglob("*.py")):
+        module = path.relative_to(root).as_posix()
+        if module in OWN_FILES | {"storage.py"}:
+            continue
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if name not in READERS:
+                continue
+            written = ast.unparse(call)
+            # Writing, and opening what is open already.
+            if "'w" in written or any(of in written for of in ALREADY_OPEN):
+                continue
+            found.add(f"{module}: {written}")
+    assert found == LOOKED_AT_FIRST
+
+
+ALREADY_OPEN = (
+    "Image.open(source", "archive.open(", "gzip.open(raw", "ZipFile(raw", "io.BytesIO",
+    "shared_hub().open", "os.open(os.devnull", "webbrowser.open",
+)  # fmt: skip
+# These map the file or unpack it as it comes; open_regular looked at it right before.
+LOOKED_AT_FIRST = {
+    "images/idx_folder.py: gzip.GzipFile(path)",
+    "models/checkpoint.py: load_file(folder / WEIGHTS)",
+    "models/features.py: safe_open(path, framework='numpy')",
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-", "＝1", "-1_0"],
+)
+def test_text_that_a_spreadsheet_would_run_is_written_as_text(text):
+    assert table_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    "value", ["-1.2", "+3", "-1e-05", "-inf", "a=b", "", "'=1", -1.2, 3, None, np.float32(-2.5)]
+)
+def test_numbers_and_other_text_stay_as_they_are_in_a_table(value):
+    assert table_cell(value) is value

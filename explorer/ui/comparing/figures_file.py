@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 from explorer.models.library import differences
 from explorer.regularity.measure import Measure
 from explorer.regularity.verdict import write_verdict
+from explorer.storage import table_cell
 from explorer.ui.comparing.comparison import Comparison
 
 FORMAT = 1
@@ -23,7 +24,7 @@ def write_csv(comparison: Comparison) -> str:
     for name, measures in figures_of(comparison):
         for one in measures:
             values = asdict(one)
-            table.writerow([name, *(values[field] for field in names)])
+            table.writerow(map(table_cell, [name, *(values[field] for field in names)]))
     return text.getvalue()
 
 

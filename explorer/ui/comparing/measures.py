@@ -1,11 +1,9 @@
 """The measured reports of several checkpoints: read, and set out figure by figure."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import streamlit as st
 
-from explorer.errors import CheckpointError
 from explorer.models.library import Listing
 from explorer.regularity.measure import GROUPS, MIXTURE, NO_PRIOR, Measure
 from explorer.regularity.report import FEWEST_IMAGES, RegularityReport
@@ -27,11 +25,10 @@ def read_reports(group: list[Listing]) -> list[RegularityReport] | None:
     """The report of each; None, after saying why, if one has none that can be used."""
     reports: list[RegularityReport] = []
     for listing in group:
-        try:
-            report = cached.report_of(listing)
-        except CheckpointError as error:
-            st.error(plain(f"The report of {listing.name} cannot be used. {error}"))
+        if trouble := cached.report_trouble(listing):
+            st.error(plain(trouble))
             return None
+        report = cached.report_of(listing)
         if report is None:
             st.info(
                 f"{plain(listing.name)} has no measured report. train_vae.py measures what it "
@@ -43,13 +40,15 @@ def read_reports(group: list[Listing]) -> list[RegularityReport] | None:
 
 
 def read_seeds(others: Sequence[Listing]) -> dict[str, RegularityReport]:
-    """The reports of further seeds, by name; those that cannot be used are left out."""
+    """The reports of further seeds, by name; of those that cannot be used it is said why."""
     found = {}
     for listing in others:
-        with suppress(CheckpointError):
-            report = cached.report_of(listing)
-            if report is not None:
-                found[listing.name] = report
+        if trouble := cached.report_trouble(listing):
+            st.warning(plain(trouble))
+            continue
+        report = cached.report_of(listing)
+        if report is not None:
+            found[listing.name] = report
     return found
 
 

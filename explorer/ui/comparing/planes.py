@@ -73,8 +73,8 @@ def pick_plane(models: Sequence[OpenedModel], key: str) -> str:
     dim = min(model.latent_dim for model in models)
     if dim <= 2:
         return PRINCIPAL
-    kind, across, up = st.columns([3, 1.3, 1.3], gap="small", vertical_alignment="bottom")
-    chosen = kind.segmented_control(
+    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+    chosen = row.segmented_control(
         "Plane", [PRINCIPAL_WORDS, AXES_WORDS], default=PRINCIPAL_WORDS, key=key, required=True,
         label_visibility="collapsed",
         help="Principal axes: the plane along which each model's own codes spread the most.",
@@ -86,9 +86,13 @@ def pick_plane(models: Sequence[OpenedModel], key: str) -> str:
         return f"z{axis + 1}"
 
     axes = list(range(dim))
-    i = across.selectbox("x", axes, format_func=name, key=f"{key}-x", label_visibility="collapsed")
+    i = row.selectbox(
+        "x", axes, format_func=name, key=f"{key}-x", label_visibility="collapsed", width=84
+    )
     others = [axis for axis in axes if axis != i]
-    j = up.selectbox("y", others, format_func=name, key=f"{key}-y", label_visibility="collapsed")
+    j = row.selectbox(
+        "y", others, format_func=name, key=f"{key}-y", label_visibility="collapsed", width=84
+    )
     return f"axes:{i},{j}"
 
 

@@ -27,6 +27,7 @@ from explorer.ui.encoding.familiar import familiarity_of, verdicts_of
 from explorer.ui.encoding.files import to_data_url, to_npz, to_png
 from explorer.ui.encoding.gallery import session_gallery
 from explorer.ui.encoding.verdict import ANSWERS
+from explorer.ui.words import plain
 
 TABLE, ROW_HEIGHT, MOST_HEIGHT = "encode-batch", 56, 520
 SHEET_COLUMNS, SHEET_WIDTH = 10, 1600
@@ -37,7 +38,7 @@ def show_batch(listing: Listing, model: OpenedModel, encoded: EncodedPicture) ->
     gallery = session_gallery()
     with st.spinner("Encoding the pictures…"):
         everyone = encode_pictures(model, gallery, gallery.pictures)
-        familiarity = familiarity_of(model)
+        familiarity, why = familiarity_of(model)
         verdicts = None if familiarity is None else verdicts_of(familiarity, model, everyone)
         codes = codes_of_pictures(everyone, classes_of(model, everyone), verdicts)
         if severe_fault(cached.faults_of(listing, model)) is not None:
@@ -47,10 +48,7 @@ def show_batch(listing: Listing, model: OpenedModel, encoded: EncodedPicture) ->
     if missing:
         st.caption(f"{missing} more cannot be prepared as they are set; open one to see why.")
     if familiarity is None:
-        st.caption(
-            "The percentiles need figures of the held-out pictures, which this checkpoint has not: "
-            f"run `python -m explorer.encode.familiarity {listing.name}` once."
-        )
+        st.caption(plain(f"There are no percentiles and no verdicts: {why}"))
     show_downloads(listing, everyone, codes)
 
 

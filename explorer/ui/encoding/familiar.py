@@ -1,5 +1,6 @@
 """Whether pictures are like the training data, worked out once each."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.encode.familiarity import Familiarity, Verdict, open_familiarity
+from explorer.errors import CheckpointError
 from explorer.live.model import OpenedModel
 from explorer.models.bound import join_bounds
 from explorer.models.checkpoint import HELD_OUT
@@ -17,18 +19,28 @@ MOST_KEPT = 1000
 _KEY = "explorer.verdicts"
 
 
-def familiarity_of(model: OpenedModel) -> Familiarity | None:
-    """What the checkpoint's own held-out pictures cost; None where that was not measured.
+def familiarity_of(model: OpenedModel) -> tuple[Familiarity | None, str]:
+    """What the checkpoint's own held-out pictures cost.
 
-    Raises:
-        CheckpointError: if what was measured is damaged.
+    Returns:
+        It, or None with a sentence that says why it is missing and how it is measured.
     """
+    path = model.folder / HELD_OUT
+    if not os.path.lexists(path):
+        name = model.folder.name
+        return None, (
+            f"{name} has no scores of its held-out images: python -m explorer.encode.familiarity "
+            f"{name} measures them, where the data set is at hand."
+        )
     # The scores may come, or come anew, while the model stays as it is.
     try:
-        written = (model.folder / HELD_OUT).stat().st_mtime_ns
+        written = path.stat().st_mtime_ns
     except OSError:
-        return None
-    return _opened(model, str(model.folder), model.stamp, written)
+        written = 0  # it cannot be read either, which then says why
+    try:
+        return _opened(model, str(model.folder), model.stamp, written), ""
+    except CheckpointError as error:
+        return None, str(error)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

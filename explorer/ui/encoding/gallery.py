@@ -54,6 +54,11 @@ class SessionPicture:
         """What changes whenever its model input may."""
         return self.id, self.version, self.preparation
 
+    @property
+    def look(self) -> tuple[int, int, str]:
+        """What changes whenever its thumbnail may."""
+        return self.id, self.version, self.preparation.turn
+
 
 class Gallery:
     """The session's pictures, the one that is looked at, and what was refused.
@@ -75,7 +80,7 @@ class Gallery:
         self._first = True
         self._prepared: OrderedDict[object, PreparedImage] = OrderedDict()
         self._inputs: dict[object, NDArray[np.float32]] = {}
-        self._thumbs: dict[tuple[int, int], str] = {}
+        self._thumbs: dict[tuple[int, int, str], str] = {}
 
     @property
     def chosen(self) -> SessionPicture | None:
@@ -267,8 +272,8 @@ class Gallery:
                 self._prepared.popitem(last=False)
         self._prepared.move_to_end(key)
         self._inputs[key] = found.image
-        if picture.state[:2] not in self._thumbs:
-            self._thumbs[picture.state[:2]] = thumbnail(found)
+        if picture.look not in self._thumbs:
+            self._thumbs[picture.look] = thumbnail(found)
         return found
 
     def input(self, picture: SessionPicture, target: ModelInput) -> NDArray[np.float32]:
@@ -282,15 +287,15 @@ class Gallery:
 
     def thumb(self, picture: SessionPicture, target: ModelInput) -> str:
         """A small picture of it, as a data URL."""
-        if picture.state[:2] not in self._thumbs:
+        if picture.look not in self._thumbs:
             self.prepare(picture, target)
-        return self._thumbs[picture.state[:2]]
+        return self._thumbs[picture.look]
 
     def _forget(self) -> None:
         """Let go of what was worked out for pictures as they are no longer."""
         kept = [*self.pictures, *(one for group in self._removed for _, one in group)]
         states = {one.state for one in self.pictures}
-        thumbs = {one.state[:2] for one in kept}
+        thumbs = {one.look for one in kept}
         self._inputs = {key: one for key, one in self._inputs.items() if _state(key) in states}
         self._thumbs = {key: one for key, one in self._thumbs.items() if key in thumbs}
         for key in [key for key in self._prepared if _state(key) not in states]:
@@ -313,8 +318,9 @@ def too_many() -> str:
 
 
 def thumbnail(prepared: PreparedImage) -> str:
-    """What was uploaded, small, as a data URL."""
-    image = Image.fromarray(prepared.steps[0].picture)
+    """What was uploaded, upright as the model's input has it, small, as a data URL."""
+    upright = [step for step in prepared.steps if step.whole][-1]
+    image = Image.fromarray(upright.picture)
     image.thumbnail((THUMB, THUMB), Image.Resampling.LANCZOS)
     return to_data_url(np.asarray(image))
 

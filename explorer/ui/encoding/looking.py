@@ -53,13 +53,13 @@ def show_looking(listing: Listing, model: OpenedModel, encoded: EncodedPicture) 
     Raises:
         CheckpointError: if the model cannot be used.
     """
-    familiarity = familiarity_of(model)
+    familiarity, why = familiarity_of(model)
     # Of a dead model every picture is as much like the training data as any other.
     severe = show_faults(cached.faults_of(listing, model))
     if severe is not None:
         pass
     elif familiarity is None:
-        show_unmeasured(listing.name)
+        show_unmeasured(why)
     else:
         show_verdict(verdicts_of(familiarity, model, [encoded])[0], familiarity)
     draws, use = keep(encoded, model, lambda: look(model, encoded))

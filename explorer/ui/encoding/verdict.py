@@ -26,6 +26,7 @@ ANSWERS = {FAMILIAR: "familiar", UNUSUAL: "unusual", UNLIKE: "unlike the trainin
 COLOURS = {FAMILIAR: "#2e9d5b", UNUSUAL: "#d98a1f", UNLIKE: "#d0403a"}
 
 STYLE = """<style>
+.verdict-box{container-type:inline-size}
 .verdict{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,28rem);gap:.3rem 1.4rem;
 align-items:center;font-size:.84rem;line-height:1.35}
 .verdict p{margin:0;font-size:inherit}
@@ -43,23 +44,24 @@ background:color-mix(in srgb,currentColor 14%,transparent)}
 height:.7rem;margin-left:-.15rem;border-radius:.15rem;background:currentColor}
 .verdict li[data-odd=true] i::after{background:#d0403a}
 .verdict li[data-odd=true] span:last-child{font-weight:700}
-@media(max-width:56rem){.verdict,.verdict ul{grid-template-columns:minmax(0,1fr)}}
+@container(max-width:40rem){.verdict{grid-template-columns:minmax(0,1fr)}}
+@container(max-width:24rem){.verdict ul{grid-template-columns:minmax(0,1fr)}}
 </style>"""
 
 
 def show_verdict(verdict: Verdict, familiarity: Familiarity) -> None:
     """The word, the sentence and where each score stands among held-out images."""
     with st.container(border=True, key=KEY):
-        words, action = st.columns([8, 1], vertical_alignment="center", gap="small")
+        row = st.container(horizontal=True, vertical_alignment="center", gap="small")
         scores = "".join(score_row(score) for score in verdict.scores)
         trap = f" {html.escape(verdict.trap)}" if verdict.trap else ""
-        words.html(
-            f'{STYLE}<div class="verdict" data-word="{verdict.word}"><p>'
+        row.html(
+            f'{STYLE}<div class="verdict-box"><div class="verdict" data-word="{verdict.word}"><p>'
             f'<b class="word" style="background:{COLOURS[verdict.word]}">{WORDS[verdict.word]}</b>'
             f"{html.escape(verdict.sentence)}{trap}</p>"
-            f'<ul aria-label="Percentiles among held-out images">{scores}</ul></div>'
+            f'<ul aria-label="Percentiles among held-out images">{scores}</ul></div></div>'
         )
-        with action.popover("Why?", key="encode-why", width="stretch"):
+        with row.popover("Why?", key="encode-why", width="content"):
             st.markdown("**Is it like the training data?**")
             st.table(
                 {
@@ -97,10 +99,6 @@ def amount(score: Score) -> str:
     )
 
 
-def show_unmeasured(name: str) -> None:
+def show_unmeasured(why: str) -> None:
     """Why there is no answer, and how there will be one."""
-    st.caption(
-        f"Whether the picture is like the training data is not known: {plain(name)} has no scores "
-        f"of its held-out images. `python -m explorer.encode.familiarity {name}` measures them, "
-        "where the data set is at hand."
-    )
+    st.caption(plain(f"Whether the picture is like the training data is not known: {why}"))

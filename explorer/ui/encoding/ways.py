@@ -16,6 +16,7 @@ from explorer.models.library import Listing
 from explorer.models.pictures import held_out_pictures, known_at_hand
 from explorer.ui import cached
 from explorer.ui.addresses import live_base
+from explorer.ui.camera import show_camera
 from explorer.ui.draw import DrawRequest, drawn, show_draw
 from explorer.ui.encoding.files import to_png
 from explorer.ui.encoding.gallery import Gallery, session_gallery
@@ -63,7 +64,8 @@ def show_ways(listing: Listing, model: OpenedModel, target: ModelInput) -> None:
     if way == DRAW:
         show_canvas(listing, model, gallery)
     elif way == CAMERA:
-        show_camera()
+        key = field_key("camera")
+        show_camera(key=key, on_change=take_files, args=(key,))
     else:
         show_uploader()
         show_example(model)
@@ -117,18 +119,6 @@ def take_example(model: OpenedModel) -> None:
         return
     name = f"{Path(data.name).name} {index[0]}"
     session_gallery().bring([(name, to_png(to_picture(found[0])))])
-
-
-def show_camera() -> None:
-    """A photograph, taken here."""
-    key = field_key("camera")
-    st.camera_input(
-        "Take a photograph",
-        key=key,
-        label_visibility="collapsed",
-        on_change=take_files,
-        args=(key,),
-    )
 
 
 def field_key(name: str) -> str:

@@ -62,6 +62,7 @@ class LabRequest:
         axes: the sliders, most informative first.
         unit: of their information.
         names: those the user gave to axes, by the axis's number.
+        naming: why axes cannot be named here; "" where they can.
         classes, colours: of the map's points.
         palette: colours of choices that are no classes.
         method: of the checkpoint's own map.
@@ -87,6 +88,7 @@ class LabRequest:
     axes: Sequence[LabAxis]
     unit: str
     names: Mapping[str, str]
+    naming: str
     classes: Sequence[str]
     colours: Sequence[str]
     palette: Sequence[str]

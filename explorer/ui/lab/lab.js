@@ -75,6 +75,7 @@ class Lab {
       onKey: () => this.settleSoon(),
       onSet: (axis, value) => this.setAxis(axis, value),
       onReset: (axis) => this.setAxis(axis.index, Math.fround(axis.typical)),
+      onRefused: (words) => this.note(words),
       onName: (axis, name) => this.nameAxis(axis, name),
       onLock: () => {},
       onUnfold: () => this.refreshStrips(),
@@ -304,6 +305,7 @@ class Lab {
       this.factors = facts.factors;
       for (const { view, request } of facts.views) this.fits.set(view, this.fitWords(request));
       this.fillChoices();
+      if (facts.trouble) this.note(facts.trouble);
     } catch { /* the choices that need no facts are there */ }
   }
 

@@ -213,7 +213,9 @@ class Drawer {
   }
 
   bookmarkTable(list) {
-    const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
+    // A spreadsheet takes a text that begins so for a formula, and would run it.
+    const plain = (text) => (/^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) && !/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text);
+    const quoted = (text) => `"${plain(text).replaceAll('"', '""')}"`;
     const head = ["name", ...Array.from(this.lab.latents, (_, axis) => `z${axis + 1}`)];
     return `${[head.join(","), ...list.map((one) => [quoted(one.name), ...one.latents].join(","))].join("\n")}\n`;
   }

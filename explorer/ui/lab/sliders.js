@@ -22,10 +22,11 @@ class Sliders {
     this.rows = [];
   }
 
-  build({ axes, unit, names }) {
+  build({ axes, unit, names, naming }) {
     this.pressed.clear();
     this.locked.clear();
     this.names = { ...names };
+    this.naming = naming;
     this.unit = unit;
     this.most = Math.max(...axes.map((axis) => axis.information), 1e-9);
     this.rows = [];
@@ -77,7 +78,7 @@ class Sliders {
     const label = axisLabel(index, this.names);
     const facts = `axis ${index + 1}, ${axis.information.toFixed(2)} ${this.unit}${axis.active ? "" : ", inactive"}`;
     name.textContent = label;
-    name.title = `${label}: ${facts}. Click to name it.`;
+    name.title = `${label}: ${facts}. ${this.naming || "Click to name it."}`;
     name.setAttribute("aria-label", `Name axis ${index + 1}, now ${label}`);
     input.setAttribute("aria-label", `${label}, ${facts}`);
     input.title = `${facts}. Double click or Delete resets it. The band holds 99 % of the codes; the ends go ${OVERSHOOT} times as far.`;
@@ -167,6 +168,7 @@ class Sliders {
 
   rename(row, index) {
     const { name } = this.rows[index];
+    if (this.naming) { this.hooks.onRefused(this.naming); return; }
     const input = Object.assign(document.createElement("input"), {
       className: "lab-rename", maxLength: 40, value: this.names[index] ?? "", placeholder: `z${index + 1}`,
     });

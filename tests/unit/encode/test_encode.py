@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,15 @@ def test_the_bound_is_a_mean_over_draws_and_no_matter_of_the_neighbours(named, b
     assert (abs(together.reconstruction_nll - draws.mean(axis=0)) < 5 * spread + 1e-3).all()
 
 
+def test_a_file_or_class_named_like_a_formula_is_text_in_the_csv(named, pictures):
+    found = encode_files("bars-vae", pictures[0])
+    codes = replace(found.codes, nearest_class=("-x",) * 5)
+    rows = list(csv.DictReader(io.StringIO(to_csv(["=1+1.png", "b", "c", "d", "-2"], codes))))
+    assert [row["file"] for row in rows] == ["'=1+1.png", "b", "c", "d", "-2"]
+    assert rows[0]["nearest_class"] == "'-x"
+    assert np.allclose([float(row["mean_0"]) for row in rows], codes.mean[:, 0])
+
+
 def test_an_ae_has_no_posterior_and_no_bound(named, pictures):
     found = encode_files("bars-ae", pictures[0])
     assert found.codes.log_var is None
@@ -77,6 +87,22 @@ def test_an_ae_has_no_posterior_and_no_bound(named, pictures):
     assert found.codes.negative_elbo is None
     header = to_csv(found.names, found.codes).partition("\n")[0]
     assert header == "file,mean_0,mean_1,reconstruction_nll,nearest_class"
+
+
+def test_damaged_held_out_scores_cost_their_own_columns_and_not_the_table(
+    named, pictures, tmp_path, capsys
+):
+    folder = shutil.copytree(named / "bars-vae", tmp_path / "bars-vae")
+    (folder / HELD_OUT).write_bytes(b"PK no")
+    out = tmp_path / "codes.csv"
+    paths = [str(path) for path in pictures[0]]
+    assert main(["--checkpoint", str(folder), *paths, "--out", str(out)]) == 0
+    header = out.read_text().partition("\n")[0]
+    assert header.startswith("file,mean_0")
+    assert "familiarity" not in header
+    told = capsys.readouterr().err
+    assert "note: The table has no percentiles and no verdicts" in told
+    assert "measure it again with python -m explorer.encode.familiarity bars-vae" in told
 
 
 def test_held_out_scores_add_percentiles_and_verdicts(named, pictures, bars, tmp_path):

@@ -114,6 +114,32 @@ def test_the_camera_orientation_is_applied(make_folder):
     assert image[9:].max() < 50
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_of_a_folders_picture_comes_out_upright(make_folder, orientation, suffix):
+    folder = make_folder(count=20, classes=None)
+    upright = np.full((16, 12), 230, np.uint8)
+    upright[:6, :8] = 20
+    stored = Image.fromarray(upright)
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    if orientation in undo:
+        stored = stored.transpose(undo[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    (folder / "000.png").unlink()
+    stored.save(folder / f"000{suffix}", exif=exif)
+    image = load_folder(folder).images[0, 0].astype(int)
+    assert np.abs(image - upright).mean() < 20
+
+
 def test_a_size_crops_the_centre_and_resizes(make_folder):
     folder = make_folder(count=20, classes=None, suffix=".jpg")
     pixels = np.zeros((300, 900, 3), np.uint8)

@@ -235,5 +235,7 @@ def test_a_damaged_mapping_is_told(make_idx, content):
 def test_a_file_that_cannot_be_read_is_named(make_idx):
     folder, _ = make_idx(train_labels=None)
     (folder / "train-labels-idx1-ubyte").mkdir()
-    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte cannot be read \(Is a dir"):
+    with pytest.raises(
+        DataError, match=r"train-labels-idx1-ubyte cannot be read \(it is not a regular"
+    ):
         load_idx_folder(folder)

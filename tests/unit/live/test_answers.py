@@ -18,12 +18,12 @@ from explorer.images.registry import load_images
 from explorer.latent.neighbours import nearest
 from explorer.live import exports
 from explorer.live.answers import read_body
-from explorer.live.exports import projector_points
+from explorer.live.exports import projector_points, write_codes
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.live.route import PREFIX
 from explorer.live.sheets import shrink
-from explorer.models.checkpoint import AXES, ENCODINGS, PROJECTION, REPORT
+from explorer.models.checkpoint import AXES, CONFIG, ENCODINGS, PROJECTION, REPORT
 from explorer.models.library import SHIPPED, list_checkpoints
 from explorer.regularity.report import load_report
 from explorer.storage import save_arrays
@@ -436,6 +436,15 @@ def test_the_codes_come_as_a_table(asker, model):
     assert [row[1] for row in rows[1:]] == names
     codes = np.array([row[2:] for row in rows[1:]], dtype=np.float32)
     np.testing.assert_array_equal(codes, model.encodings.mean)
+
+
+def test_a_class_named_like_a_formula_is_text_in_the_table(checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints / "bars-vae", tmp_path / "odd")
+    config = json.loads((folder / CONFIG).read_text())
+    config["data"]["classes"] = ["=1+1", "-7"]
+    (folder / CONFIG).write_text(json.dumps(config))
+    table = b"".join(write_codes(OpenedModel(folder))).decode()
+    assert {row[1] for row in list(csv.reader(io.StringIO(table)))[1:]} == {"'=1+1", "-7"}
 
 
 def test_the_projector_gets_points_names_and_pictures_that_fit_together(asker, model):

@@ -100,5 +100,28 @@ def test_a_folder_in_the_place_of_the_file_is_told(folder):
     (folder / AXES).mkdir()
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_axis_names(folder, 2)
-    with pytest.raises(CheckpointError, match="cannot be written"):
+    save_axis_names(folder, {0: "thickness"}, 2)
+    assert load_axis_names(folder, 2) == {0: "thickness"}
+    assert (folder / "axes.json.damaged-1").is_dir()
+
+
+def test_a_damaged_file_of_names_is_kept_when_the_axes_are_named_again(folder):
+    for number, content in enumerate((b"{", b'{"format": 9}'), start=1):
+        (folder / AXES).write_bytes(content)
+        with pytest.raises(CheckpointError) as told:
+            load_axis_names(folder, 2)
+        assert "axis names of bars-vae are not shown, axes.json is damaged" in str(told.value)
+        assert f"stays beside it as axes.json.damaged-{number}" in str(told.value)
         save_axis_names(folder, {0: "thickness"}, 2)
+        assert (folder / f"axes.json.damaged-{number}").read_bytes() == content
+        assert load_axis_names(folder, 2) == {0: "thickness"}
+    assert (folder / "axes.json.damaged-1").read_bytes() == b"{"
+    check_replaceable(folder)
+
+
+def test_a_pipe_in_the_place_of_the_names_holds_nobody_up(folder, make_pipe):
+    make_pipe(folder / AXES)
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        load_axis_names(folder, 2)
+    save_axis_names(folder, {0: "thickness"}, 2)
+    assert (folder / "axes.json.damaged-1").is_fifo()

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,14 @@ def test_the_csv_holds_every_figure_of_every_model_and_seed(comparison):
     assert rows[0]["model"] == "bars-ae"
     assert float(rows[0]["value"]) == comparison.reports[0].measures[0].value
     assert {"low", "high", "null", "unit", "n", "seed", "source"} <= set(rows[0])
+
+
+def test_names_that_begin_like_a_formula_are_text_in_the_csv(comparison):
+    named = replace(comparison, names=["=HYPERLINK(1)", "@bars"])
+    rows = list(csv.DictReader(io.StringIO(write_csv(named))))
+    assert {"'=HYPERLINK(1)", "'@bars"} <= {row["model"] for row in rows}
+    lows = [float(row["low"]) for row in rows if row["low"]]
+    assert len(lows) > 10
 
 
 def test_the_json_says_what_differs_and_gives_the_verdict(comparison):

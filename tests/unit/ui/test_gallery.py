@@ -1,5 +1,6 @@
 """The session's pictures, without a session."""
 
+import base64
 import io
 import zipfile
 
@@ -190,3 +191,55 @@ def test_a_thumbnail_is_made_once(monkeypatch):
     for _ in range(3):
         gallery.prepare(gallery.chosen, TARGET)
     assert len(made) == 1
+
+
+def thumb(gallery):
+    """What a reader sees in the row of pictures."""
+    url = gallery.thumb(gallery.pictures[0], TARGET)
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("L"))
+
+
+def one_dark_corner():
+    """Light, with a dark corner at the top left: no turn and no mirror leaves it as it is."""
+    pixels = np.full((48, 64), 230, np.uint8)
+    pixels[:16, :32] = 20
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_thumbnail_is_upright_whatever_the_cameras_note(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = one_dark_corner()
+    for undo in UNDO[orientation]:
+        stored = stored.transpose(undo)
+    file = io.BytesIO()
+    stored.save(file, kind, exif=exif)
+    seen = thumb(taken(("corner", file.getvalue())))
+    assert seen.shape == (48, 64)
+    assert np.abs(seen.astype(int) - np.asarray(one_dark_corner())).mean() < 8
+
+
+# How the file is stored, for a viewer to turn it back.
+UNDO = {
+    1: (),
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_90,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_270,),
+}
+
+
+def test_a_thumbnail_turns_with_the_turn_that_is_chosen_and_back():
+    file = io.BytesIO()
+    one_dark_corner().save(file, "PNG")
+    gallery = taken(("corner", file.getvalue()))
+    before = thumb(gallery)
+    gallery.prepare_otherwise(gallery.pictures[0].id, Preparation(turn="90"))
+    assert np.array_equal(thumb(gallery), np.rot90(before, -1))
+    gallery.prepare_otherwise(gallery.pictures[0].id, Preparation(crop=(0, 0, 0.5, 0.5)))
+    assert np.array_equal(thumb(gallery), before)
