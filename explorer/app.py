@@ -10,14 +10,19 @@ if __name__ == "__main__":
     show_app()
 else:
     import streamlit as st
+    from starlette.middleware import Middleware
 
+    from explorer.live.guard import Guard
     from explorer.live.route import live_routes
     from explorer.live.server import live_lifespan
+    from explorer.ui.access import streamlit_access
 
+    access = streamlit_access()
     base_path = st.get_option("server.baseUrlPath") or ""
     app = st.App(
         __file__,
-        routes=live_routes(base_path),
+        routes=live_routes(base_path, access),
+        middleware=[Middleware(Guard, access=access)],
         lifespan=live_lifespan(
             base_path=base_path, open_browser=not st.get_option("server.headless")
         ),

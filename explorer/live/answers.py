@@ -8,14 +8,13 @@ what this checkpoint does not have or what is broken.
 bytes, and arrays, little-endian.
 """
 
-import asyncio
 import json
+import logging
 import re
 import struct
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -27,11 +26,12 @@ from starlette.routing import BaseRoute, Route
 from explorer.errors import ExplorerError, ProtocolError
 from explorer.images.registry import known_factors
 from explorer.latent.selection import summarise_selection
+from explorer.live.desk import BusyError, Desk
 from explorer.live.exports import write_codes, write_projector
 from explorer.live.hub import Hub, shared_hub
 from explorer.live.model import OpenedModel
 from explorer.live.protocol import LARGEST_LATENT, check_view_name
-from explorer.live.sheets import MOST_PICTURES, decode_pictures, pictures_of_rows, shrink
+from explorer.live.sheets import MOST_PICTURES, pictures_of_rows, shrink
 from explorer.live.views import MAP, fitted_views
 from explorer.models.checkpoint import check_axis_names
 from explorer.models.pictures import known_at_hand
@@ -46,6 +46,7 @@ ENDED = "This page's session has ended: reload it."
 
 Work = Callable[[OpenedModel, Request, bytes], Response]
 Limit = Callable[[OpenedModel], int]
+Answered = TypeVar("Answered")
 
 
 class TooLargeError(Exception):
@@ -118,36 +119,44 @@ def guarded(
         opened = await open_granted(request, hub)
         if isinstance(opened, Response):
             return opened
-        pool = hub.slow if slow else hub.quick
         try:
             body = await read_body(request, limit(opened)) if limit is not None else b""
         except TooLargeError as error:
             return PlainTextResponse(str(error), status_code=413)
-        return await answer_or_error(pool, partial(work, opened, request, body))
+        desk = hub.slow if slow else hub.quick
+        return await answer_or_error(desk, request, partial(work, opened, request, body))
 
     return serve
 
 
+def session_of(request: Request) -> str:
+    """The token that a request bears; "" for none."""
+    return request.headers.get(TOKEN_HEADER, "")
+
+
 async def open_granted(request: Request, hub: Hub) -> OpenedModel | Response:
     """The model that a request is about, or why it is not given."""
-    granted = hub.granted(request.headers.get(TOKEN_HEADER, ""), request.path_params["name"])
+    granted = hub.granted(session_of(request), request.path_params["name"])
     if granted is None:
         return PlainTextResponse(ENDED, status_code=403)
-    try:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(hub.quick, hub.open, *granted)
-    except ExplorerError as error:
-        return PlainTextResponse(str(error), status_code=422)
+    return await answer_or_error(hub.quick, request, partial(hub.open, *granted))
 
 
-async def answer_or_error(pool: ThreadPoolExecutor, work: Callable[[], Response]) -> Response:
-    """Work on a thread of a pool; what goes wrong in it as text."""
+async def answer_or_error(
+    desk: Desk, request: Request, work: Callable[[], Answered]
+) -> Answered | Response:
+    """Work at a desk, in turn with other sessions; what goes wrong in it as text."""
     try:
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        return await desk.answer(session_of(request), work)
     except ProtocolError as error:
         return PlainTextResponse(str(error), status_code=400)
+    except BusyError as error:
+        return PlainTextResponse(str(error), status_code=429)
     except ExplorerError as error:
         return PlainTextResponse(str(error), status_code=422)
+    except Exception as error:
+        logging.getLogger(__name__).exception("an answer failed")
+        return PlainTextResponse(f"The server could not answer: {error}", status_code=500)
 
 
 async def read_body(request: Request, most: int) -> bytes:
@@ -314,13 +323,16 @@ def give_pictures(model: OpenedModel, request: Request, body: bytes) -> Response
     """Decodings of codes, float32 (k, D): pictures uint8 (k, H, W, C)."""
     side = read_number(request, "side", LARGEST_SIDE, 1, LARGEST_SIDE)
     latents = read_codes(body, model.latent_dim)
-    return _sheet(decode_pictures(model, latents), side, real=False)
+    pictures = shared_hub().engine.decode(model, latents, session_of(request))
+    return _sheet(pictures, side, real=False)
 
 
 def give_sheet(model: OpenedModel, request: Request, body: bytes) -> Response:
     """The images of rows, uint32 (k,): pictures uint8 (k, H, W, C)."""
     side = read_number(request, "side", LARGEST_SIDE, 1, LARGEST_SIDE)
-    pictures, real = pictures_of_rows(model, read_rows(body, len(model.encodings.mean)))
+    decode = partial(shared_hub().engine.decode, session=session_of(request))
+    rows = read_rows(body, len(model.encodings.mean))
+    pictures, real = pictures_of_rows(model, rows, decode)
     return _sheet(pictures, side, real=real)
 
 

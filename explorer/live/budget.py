@@ -1,0 +1,37 @@
+"""How much one session may ask for in a second, whatever number of sockets it asks through."""
+
+import time
+from collections.abc import Callable
+
+# A display of 120 Hz, four models under one cursor; two sockets more than the fullest page has.
+MESSAGES_A_SECOND = 500
+BURST = 0.25  # seconds' worth at once
+MOST_SOCKETS = 12
+
+
+class Budget:
+    """Messages that a session may send: so many a second, and a few at once.
+
+    Args:
+        rate: a second.
+        clock: seconds.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._most = max(1.0, rate * BURST)
+        self._left = self._most
+        self._filled = clock()
+
+    def spend(self, cost: float) -> float:
+        """Take what a message costs, if need be of what is still to come.
+
+        Returns:
+            Seconds until it is paid for, in which no more should be read of who sent it.
+        """
+        now = self._clock()
+        self._left = min(self._most, self._left + (now - self._filled) * self._rate)
+        self._filled = now
+        self._left -= cost
+        return max(0.0, -self._left / self._rate)
