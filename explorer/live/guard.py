@@ -222,10 +222,10 @@ _logged: set[str] = set()
 
 
 def log_once(words: str) -> None:
-    """Warn of a refusal, of each kind once."""
+    """Warn of what is refused, of each thing once."""
     if words not in _logged and len(_logged) < MOST_LOGGED:
         _logged.add(words)
-        logging.getLogger(__name__).warning("Refused: %s", words)
+        logging.getLogger(__name__).warning("%s", words)
 
 
 async def accept_page(websocket: WebSocket, subprotocol: str) -> str | None:
