@@ -16,14 +16,17 @@ else:
     from explorer.live.route import live_routes
     from explorer.live.server import live_lifespan
     from explorer.ui.access import streamlit_access
+    from explorer.ui.uploads import UploadBudget, end_left_sessions
 
     access = streamlit_access()
     base_path = st.get_option("server.baseUrlPath") or ""
     app = st.App(
         __file__,
         routes=live_routes(base_path, access),
-        middleware=[Middleware(Guard, access=access)],
+        middleware=[Middleware(Guard, access=access), Middleware(UploadBudget)],
         lifespan=live_lifespan(
-            base_path=base_path, open_browser=not st.get_option("server.headless")
+            base_path=base_path,
+            open_browser=not st.get_option("server.headless"),
+            sweep=end_left_sessions,
         ),
     )

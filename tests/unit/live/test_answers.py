@@ -238,7 +238,8 @@ BODIES = st.one_of(
         [
             b"[" * 70_000, b"[" * 60_000, b"{}", b"null", b'{"names": null}',
             b'{"names": {"0": 1}}', b'{"names": {"1e30": "a"}}', b'{"neighbours": 1e308}',
-            b'{"neighbours": NaN}', b'{"seed": 1e400}', b'{"min_dist": -Infinity}', b'{"method": {}}', b'{"dims": true}',
+            b'{"neighbours": NaN}', b'{"seed": 1e400}', b'{"min_dist": -Infinity}',
+            b'{"method": {}}', b'{"dims": true}',
             bytes(120), bytes(121), b"\xff" * 120,
         ]
     ),

@@ -190,3 +190,18 @@ def test_a_thumbnail_is_made_once(monkeypatch):
     for _ in range(3):
         gallery.prepare(gallery.chosen, TARGET)
     assert len(made) == 1
+
+
+def test_no_more_waits_to_be_prepared_than_a_session_may_hold(monkeypatch):
+    monkeypatch.setattr(module, "MOST_BYTES", 3 * len(png()))
+    gallery = Gallery()
+    gallery.bring([("a", png()), ("b", png())])
+    gallery.bring([("c", png()), ("d", png())])
+    assert [(one.name, "bring fewer at once" in one.reason) for one in gallery.refused] == [
+        ("d", True)
+    ]
+    while gallery.take_next(TARGET) is not None:
+        pass
+    assert names(gallery) == ["a", "b", "c"]
+    gallery.bring([("e", png())])
+    assert len(gallery.refused) == 1  # the queue is empty again
