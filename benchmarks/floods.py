@@ -114,8 +114,9 @@ def flood_sockets(server: Server, folder: Path, ended: Event) -> None:
             async with server.dial(folder.name, FLOODER) as socket:
 
                 async def read() -> None:
-                    async for _ in socket:
-                        pass
+                    with suppress(ConnectionClosed):
+                        async for _ in socket:
+                            pass
 
                 reader = asyncio.create_task(read())
                 start, sent = time.perf_counter(), 0

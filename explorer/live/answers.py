@@ -8,6 +8,7 @@ what this checkpoint does not have or what is broken.
 bytes, and arrays, little-endian.
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -26,6 +27,7 @@ from starlette.routing import BaseRoute, Route
 from explorer.errors import ExplorerError, ProtocolError
 from explorer.images.registry import known_factors
 from explorer.latent.selection import summarise_selection
+from explorer.live.budget import LONGEST_DEBT
 from explorer.live.desk import BusyError, Desk
 from explorer.live.exports import write_codes, write_projector
 from explorer.live.hub import Hub, shared_hub
@@ -40,6 +42,7 @@ TOKEN_HEADER = "x-explorer-token"  # noqa: S105 - a header's name
 # Streamlit's server would compress them, which takes longer than sending them.
 AS_THEY_ARE = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
 MOST_NEIGHBOURS = 400
+SHEET_COST = MOST_PICTURES / 16  # messages: of pictures in passes of 16
 LARGEST_SIDE = 128
 LARGEST_JSON = 1 << 16  # bytes of a request
 ENDED = "This page's session has ended: reload it."
@@ -67,12 +70,16 @@ def answer_routes(prefix: str) -> list[BaseRoute]:
         Route(path(prefix, "facts"), guarded(give_facts), methods=get),
         Route(
             path(prefix, "pictures"),
-            guarded(give_pictures, limit=lambda model: 4 * MOST_PICTURES * model.latent_dim),
+            guarded(
+                give_pictures,
+                limit=lambda model: 4 * MOST_PICTURES * model.latent_dim,
+                cost=SHEET_COST,
+            ),
             methods=post,
         ),
         Route(
             path(prefix, "sheet"),
-            guarded(give_sheet, limit=lambda _model: 4 * MOST_PICTURES),
+            guarded(give_sheet, limit=lambda _model: 4 * MOST_PICTURES, cost=SHEET_COST),
             methods=post,
         ),
         Route(
@@ -104,7 +111,7 @@ def path(prefix: str, what: str, rest: str = "") -> str:
 
 
 def guarded(
-    work: Work, *, slow: bool = False, limit: Limit | None = None
+    work: Work, *, slow: bool = False, limit: Limit | None = None, cost: float = 1
 ) -> Callable[[Request], Awaitable[Response]]:
     """A route around what answers: the grant, the body within its limit, errors in words.
 
@@ -112,6 +119,7 @@ def guarded(
         work: makes the answer, on a thread of a pool.
         slow: whether it may take long; such ones wait for each other and for nothing else.
         limit: the most bytes of the body; None takes no body.
+        cost: of the longest request, in messages of the session's budget; shorter ones cost less.
     """
 
     async def serve(request: Request) -> Response:
@@ -123,10 +131,29 @@ def guarded(
             body = await read_body(request, limit(opened)) if limit is not None else b""
         except TooLargeError as error:
             return PlainTextResponse(str(error), status_code=413)
+        share = len(body) / limit(opened) if limit is not None else 1
+        refused = await pay(hub, session_of(request), max(1.0, cost * share))
+        if refused is not None:
+            return refused
         desk = hub.slow if slow else hub.quick
         return await answer_or_error(desk, request, partial(work, opened, request, body))
 
     return serve
+
+
+async def pay(hub: Hub, token: str, cost: float) -> Response | None:
+    """Wait until a session has paid for a request; the refusal where that would take too long."""
+    seconds = hub.spend(token, cost)
+    if seconds > LONGEST_DEBT:
+        hub.give_back(token, cost)
+        words = (
+            f"This page asked for so much that this would wait {seconds:.0f} seconds, and "
+            f"{LONGEST_DEBT:.0f} is the most: ask again later."
+        )
+        return PlainTextResponse(words, status_code=429)
+    if seconds > 0:
+        await asyncio.sleep(seconds)
+    return None
 
 
 def session_of(request: Request) -> str:

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 
-# A display of 120 Hz, four models under one cursor; two sockets more than the fullest page has.
-MESSAGES_A_SECOND = 500
+# Four models under one cursor at 60 Hz take 240; the fullest page has ten sockets.
+MESSAGES_A_SECOND = 300
 BURST = 0.25  # seconds' worth at once
 MOST_SOCKETS = 12
+LONGEST_DEBT = 5.0  # seconds that a plain request waits; what would wait longer is refused
 
 
 class Budget:
@@ -35,3 +36,7 @@ class Budget:
         self._filled = now
         self._left -= cost
         return max(0.0, -self._left / self._rate)
+
+    def give_back(self, cost: float) -> None:
+        """Return what was taken for a message that is refused."""
+        self._left += cost

@@ -24,7 +24,7 @@ LARGEST_SHARE = 4  # of them, of one session: what others wait for behind it
 # at once, which are decoded in slices that take about so long.
 TRUTH_PATIENCE = 0.25
 BULK_PATIENCE = 0.1
-SLICE_SECONDS = 0.008
+SLICE_SECONDS = 0.005
 FIRST_SLICE, LARGEST_SLICE = 4, 64  # codes
 
 PINNED, GHOSTED, TRUTHS = "pinned", "ghost", "truth"

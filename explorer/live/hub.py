@@ -124,6 +124,13 @@ class Hub:
             session = self._sessions.get(token)
             return 0.0 if session is None else session.budget.spend(cost)
 
+    def give_back(self, token: str, cost: float) -> None:
+        """Return to a session's budget what was taken for a message that is refused."""
+        with self._lock:
+            session = self._sessions.get(token)
+            if session is not None:
+                session.budget.give_back(cost)
+
     def opened(self, folder: Path, stamp: Stamp) -> OpenedModel | None:
         """The checkpoint in that state, if it was opened and is kept, here or by who shows it."""
         key = (folder, stamp)

@@ -17,7 +17,7 @@ from PIL import Image
 from explorer.errors import LatentError
 from explorer.images.registry import load_images
 from explorer.latent.neighbours import nearest
-from explorer.live import exports
+from explorer.live import budget, exports
 from explorer.live.answers import read_body
 from explorer.live.exports import projector_points
 from explorer.live.hub import shared_hub
@@ -289,6 +289,27 @@ def test_what_nobody_foresaw_is_answered_with_a_sentence(
     status, words = asker.refused(f"/{path}/{{}}", body)
     assert status == 500
     assert "the disk is full" in words
+
+
+def test_who_asks_for_too_many_pictures_is_told_and_another_session_is_answered(
+    host, token, checkpoints, monkeypatch
+):
+    # Two sheets, and no third for hours.
+    monkeypatch.setattr(budget, "MESSAGES_A_SECOND", 1e-3)
+    monkeypatch.setattr(budget, "BURST", 5e4)
+    hub = shared_hub()
+    greedy = hub.issue_token()
+    hub.allow(greedy, "bars-vae", *hub.granted(token, "bars-vae"))
+    sheet = floats(*[0] * 800)
+    asker, neighbour = Asker(host, greedy), Asker(host, token)
+    for _ in range(2):
+        asker.ask("/pictures/{}", sheet)
+    for _ in range(3):
+        status, words = asker.refused("/pictures/{}", sheet)
+        assert status == 429
+        assert "ask again later" in words
+        neighbour.ask("/pictures/{}", sheet)
+    hub.revoke(greedy)
 
 
 # -- values --
