@@ -7,12 +7,14 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from explorer.live import guard
 from explorer.live.guard import Access
 from explorer.live.protocol import DECODE
 from explorer.live.route import PREFIX, UNHEARD
 from explorer.ui.access import streamlit_access
+from tests.browser.server import StreamlitServer
 from tests.unit.live.serving import dial, floats, frame, serve
 
 
@@ -231,3 +233,35 @@ def test_who_leaves_in_the_midst_of_a_request_leaves_nothing_in_the_log(
                 )
     # The server has ended, and with it every request.
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_the_whole_app_is_behind_the_guard(tmp_path):
+    def dial_page(server, name, origin):
+        return connect(
+            f"ws://{name}/_stcore/stream",
+            sock=socket.create_connection(("localhost", server.port), 30),
+            origin=origin,
+            subprotocols=["streamlit"],
+        )
+
+    with StreamlitServer(folder=tmp_path) as server:
+        host, evil = f"localhost:{server.port}", f"evil.example:{server.port}"
+        status, headers, _ = ask(host, "/")
+        assert status == 200
+        assert headers["Content-Security-Policy"] == "frame-ancestors 'self'"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
+        with dial_page(server, host, f"http://{host}") as line:
+            assert line.subprotocol == "streamlit"
+        assert ask(host, "/", Host=evil)[0] == 403
+        with pytest.raises(InvalidStatus, match="403"), dial_page(server, evil, f"http://{evil}"):
+            pass
+        with (
+            pytest.raises(InvalidStatus, match="403"),
+            dial_page(server, host, "http://elsewhere.example"),
+        ):
+            pass
+        log = server.output()
+    assert "does not know the name 'evil.example" in log
+    assert "add 'http://elsewhere.example' to server.corsAllowedOrigins" in log
