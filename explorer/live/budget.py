@@ -8,6 +8,9 @@ MESSAGES_A_SECOND = 300
 BURST = 0.25  # seconds' worth at once
 MOST_SOCKETS = 12
 LONGEST_DEBT = 5.0  # seconds that a plain request waits; what would wait longer is refused
+TOO_MANY_WORDS = (
+    f"A page may hold {MOST_SOCKETS} live connections: reload it, which closes the others."
+)
 
 
 class Budget:

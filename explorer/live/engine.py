@@ -185,7 +185,7 @@ class Engine:
                 del jobs
                 continue
             for job, answer in zip(jobs, _answer(jobs), strict=True):
-                job.deliver(answer)
+                _deliver(job.deliver, answer)
             # Until the next batch, nothing of this one is kept: its model may be a large one.
             del jobs, job, answer
 
@@ -207,6 +207,14 @@ class Engine:
         with self._changed:
             # Behind the other sessions, and behind what this one asked for before.
             self._bulk.put(job.session, job, job)
+
+
+def _deliver(deliver: Callable[[Any], None], answer: object) -> None:
+    """Hand an answer over; whoever cannot take it leaves the thread at work for the others."""
+    try:
+        deliver(answer)
+    except Exception:
+        logging.getLogger(__name__).exception("an answer was not delivered")
 
 
 def _take_batch(waiting: Turns[Any]) -> list[Any]:

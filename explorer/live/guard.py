@@ -22,7 +22,7 @@ from starlette.websockets import (
 )
 
 # Close codes: 1008 breaks the protocol; 4000 to 4999 are an application's own.
-BAD_FRAME, FAILED, NO_GRANT, TOO_MANY, BROKEN_MODEL = 1008, 1011, 4401, 4429, 4422
+BAD_FRAME, NO_GRANT, BROKEN_MODEL, TOO_MANY, FAILED = 1008, 4401, 4422, 4429, 4500
 LONGEST_REASON = 120  # bytes: a close frame takes 123
 LONGEST_QUOTE = 80  # characters of what a stranger sent
 MOST_LOGGED = 50  # different refusals: a stranger must not fill the log

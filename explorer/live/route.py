@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 
 from explorer.errors import ExplorerError
 from explorer.live.answers import AS_THEY_ARE, answer_routes
-from explorer.live.budget import MOST_SOCKETS
+from explorer.live.budget import TOO_MANY_WORDS
 from explorer.live.connection import Connection
 from explorer.live.fits import fit_routes
 from explorer.live.guard import (
@@ -37,9 +37,6 @@ from explorer.models.pictures import images_at_hand
 PREFIX = "/explorer-live"
 PICTURES_AFTER = 2.0  # seconds
 SAME_ORIGIN = Access()
-TOO_MANY_WORDS = (
-    f"A page may hold {MOST_SOCKETS} live connections: reload it, which closes the others."
-)
 UNHEARD = (
     "The server would open a live connection to this page, but none arrived: a proxy in between "
     f"must pass WebSockets on (the headers Upgrade and Connection) for all paths under {PREFIX}."

@@ -11,7 +11,8 @@ const MOST_IN_FLIGHT = 2;    // of each slot
 const SUBPROTOCOL = "latent-explorer.v2";
 const BAD_FRAME = 1008, NO_GRANT = 4401, BROKEN_MODEL = 4422;
 const OFFLINE_AFTER = 4;     // failed attempts before the fallback says so
-const TOO_MANY = 4429;       // the session holds as many sockets as it may
+// The session holds as many sockets as it may; what nobody foresaw.
+const TOO_MANY = 4429, FAILED = 4500;
 const LIVE_WORDS = "Live. Hover, click or drag on the map, or move a slider.";
 
 /* What is wanted of one kind, and what is under way. */
@@ -103,7 +104,7 @@ class Link {
     if (this.closed || this.stopped) return;
     this.live = false;
     for (const slot of Object.values(this.slots)) slot.inFlight = [];
-    if ([BAD_FRAME, BROKEN_MODEL, NO_GRANT, TOO_MANY].includes(event.code)) {
+    if ([BAD_FRAME, BROKEN_MODEL, NO_GRANT, TOO_MANY, FAILED].includes(event.code)) {
       this.stopped = true;
       this.hooks.onState("refused", event.reason || "The decoder refused this page: reload it.");
       return;

@@ -362,3 +362,13 @@ def test_many_pictures_of_two_sessions_take_turns_and_an_error_is_the_askers(mod
     second.join(30)
     assert sorted(map(str, found)) == ["10", "the drive is gone"]
     assert order[:2] == [FIRST_SLICE, "failing"]
+
+
+def test_an_answer_that_cannot_be_handed_over_leaves_the_thread_at_work(model):
+    def refuse(_answer):
+        raise RuntimeError("the server has ended")
+
+    engine, inbox = Engine(), Inbox()
+    ask(engine, "gone", model, code(0, 0), refuse)
+    ask(engine, "me", model, code(0, 0), inbox)
+    assert pixels_of(inbox.wait()[0])
