@@ -75,9 +75,10 @@ class UploadBudget:
 def let_go(files: list[UploadedFile]) -> None:
     """Have Streamlit keep files no more that were taken in."""
     context = get_script_run_ctx()
-    if context is not None:
+    store = None if context is None else context.uploaded_file_mgr
+    if context is not None and isinstance(store, MemoryUploadedFileManager):
         for file in files:
-            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+            store.remove_file(context.session_id, file.file_id)
 
 
 def end_left_sessions() -> None:
