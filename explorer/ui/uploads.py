@@ -1,7 +1,7 @@
 """What uploads may take of the server's memory, and when it is given back.
 
-Streamlit keeps the files of an upload as long as their session lives, and a session whose browser
-left until another one comes.
+Streamlit keeps the files of an upload until the page has them removed or their session ends, and a
+session whose browser left until another one comes.
 """
 
 import gc
@@ -14,8 +14,6 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 MOST_UPLOADED = 256 * 2**20  # bytes of one session that wait to be taken in
 _UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/[^/]+\Z")
@@ -70,15 +68,6 @@ class UploadBudget:
             self._arriving[session] -= int(size)
             if not self._arriving[session]:
                 del self._arriving[session]
-
-
-def let_go(files: list[UploadedFile]) -> None:
-    """Have Streamlit keep files no more that were taken in."""
-    context = get_script_run_ctx()
-    store = None if context is None else context.uploaded_file_mgr
-    if context is not None and isinstance(store, MemoryUploadedFileManager):
-        for file in files:
-            store.remove_file(context.session_id, file.file_id)
 
 
 def end_left_sessions() -> None:

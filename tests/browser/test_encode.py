@@ -592,18 +592,3 @@ def test_on_a_phone_nothing_is_wider_than_the_window(page, app_server):
     way(page, "Draw")
     page.wait_for_selector(".draw-canvas", timeout=PATIENCE)
     expect_no_overflow(page)
-
-
-KEPT = """async () => {
-  const text = await (await fetch('/_stcore/metrics?families=cache_memory_bytes')).text();
-  const kept = [...text.matchAll(/UploadedFileManager.*?} (\\d+)/g)];
-  return kept.reduce((sum, found) => sum + Number(found[1]), 0);
-}"""
-
-
-def test_what_was_taken_in_is_not_kept_twice(restartable_server, page):
-    open_encode(page, restartable_server)
-    upload(page, ("seven.jpg", photographed_seven()))
-    wait_for_picture(page)
-    # What the server says of its memory may be seconds old.
-    page.wait_for_function(f"async () => (await ({KEPT})()) === 0", timeout=PATIENCE, polling=500)

@@ -20,7 +20,6 @@ from explorer.ui.draw import DrawRequest, drawn, show_draw
 from explorer.ui.encoding.files import to_png
 from explorer.ui.encoding.gallery import Gallery, session_gallery
 from explorer.ui.tray import TrayItem, TrayRequest, show_tray, tray_event
-from explorer.ui.uploads import let_go
 from explorer.ui.words import plain
 
 UPLOAD, DRAW, CAMERA = "Upload", "Draw", "Camera"
@@ -149,7 +148,6 @@ def take_files(key: str) -> None:
         for file in files
     ]
     session_gallery().bring(named)
-    let_go(files)  # the gallery has them
     st.session_state[_CAME] = int(st.session_state.get(_CAME, 0)) + 1
 
 
