@@ -82,6 +82,7 @@ bench: .venv/installed-bench
 	$(bin)/python -m benchmarks.drag
 	$(bin)/python -m benchmarks.map
 	$(bin)/python -m benchmarks.clients
+	$(bin)/python -m benchmarks.floods
 	$(bin)/python -m benchmarks.browsers
 	$(bin)/python -m benchmarks.compare
 	$(bin)/python -m benchmarks.drawing

@@ -43,9 +43,10 @@ MODELS = ("mnist-vae-16", "faces-vae-16")
 MOST_IN_FLIGHT = 2
 WARM_UP_SECONDS = 1.0
 TOLD = "told.json"
+SESSIONS = 64  # each client is a session of its own, as a browser's tab is
 STEPS = 97  # codes from one encoding to the next
 
-# The app itself, but for the size of a batch and a token that is told.
+# The app itself, but for the size of a batch and tokens that are told.
 LAUNCHER = """
 if __name__ == "__main__":
     from explorer.ui.shell import show_app
@@ -66,13 +67,14 @@ else:
 
     engine.LARGEST_BATCH = {batch}
     hub = shared_hub()
-    token = hub.issue_token()
+    tokens = [hub.issue_token() for _ in range({sessions})]
     tags = {{}}
     for listing in list_checkpoints([Path({folder!r})]):
         if listing.name in {names!r}:
-            hub.allow(token, listing.name, listing.folder, listing.stamp)
+            for token in tokens:
+                hub.allow(token, listing.name, listing.folder, listing.stamp)
             tags[listing.name] = hub.open(listing.folder, listing.stamp).tag
-    Path({told!r}).write_text(json.dumps({{"pid": os.getpid(), "token": token, "tags": tags}}))
+    Path({told!r}).write_text(json.dumps({{"pid": os.getpid(), "tokens": tokens, "tags": tags}}))
     app = st.App(
         __file__, routes=live_routes(""), lifespan=live_lifespan(base_path="", open_browser=False)
     )
@@ -99,7 +101,7 @@ class Server:
 
     port: int
     pid: int
-    token: str
+    tokens: list[str]
     tags: dict[str, int]
 
     def memory(self) -> float:
@@ -110,18 +112,18 @@ class Server:
     def wait_for_images(self, name: str) -> None:
         """Wait until the server has looked for a model's images, which take memory of their own."""
         url = f"http://localhost:{self.port}{PREFIX}/facts/{name}"
-        request = urllib.request.Request(url, headers={TOKEN_HEADER: self.token})
+        request = urllib.request.Request(url, headers={TOKEN_HEADER: self.tokens[0]})
         while True:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 if json.load(answer)["real"] is not None:
                     return
             time.sleep(0.2)
 
-    def dial(self, name: str) -> connect:
+    def dial(self, name: str, session: int = 0) -> connect:
         """A connection that drives a model."""
         return connect(
             f"ws://localhost:{self.port}{PREFIX}/decode/{name}",
-            subprotocols=[SUBPROTOCOL, self.token],  # type: ignore[list-item]
+            subprotocols=[SUBPROTOCOL, self.tokens[session]],  # type: ignore[list-item]
             origin=f"http://localhost:{self.port}",  # type: ignore[arg-type]
             compression=None,
         )
@@ -181,7 +183,7 @@ async def drive_all(
     """So many clients at once."""
     name, tag = folder.name, server.tags[folder.name]
     paths = [path_through(folder, number) for number in range(clients)]
-    sockets = await asyncio.gather(*(server.dial(name) for _ in range(clients)))
+    sockets = await asyncio.gather(*(server.dial(name, number) for number in range(clients)))
 
     async def drive_late(number: int, length: float) -> Share:
         # Not in step with each other, as people are not.
@@ -197,7 +199,7 @@ async def drive_all(
 def ask_token(server: StreamlitServer, folder: Path) -> Server:
     """What a running server told."""
     facts = json.loads((folder / TOLD).read_text(encoding="utf-8"))
-    return Server(server.port, facts["pid"], facts["token"], facts["tags"])
+    return Server(server.port, facts["pid"], facts["tokens"], facts["tags"])
 
 
 def write_launcher(folder: Path, models: Sequence[Path], batch: int) -> Path:
@@ -206,6 +208,7 @@ def write_launcher(folder: Path, models: Sequence[Path], batch: int) -> Path:
     script.write_text(
         LAUNCHER.format(
             batch=batch,
+            sessions=SESSIONS,
             folder=str(models[0].parent),
             names=[model.name for model in models],
             told=str(folder / TOLD),

@@ -10,12 +10,12 @@ bytes, and arrays, little-endian.
 
 import asyncio
 import json
+import logging
 import re
 import struct
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -27,11 +27,13 @@ from starlette.routing import BaseRoute, Route
 from explorer.errors import ExplorerError, ProtocolError
 from explorer.images.registry import known_factors
 from explorer.latent.selection import summarise_selection
+from explorer.live.budget import LONGEST_DEBT
+from explorer.live.desk import BusyError, Desk
 from explorer.live.exports import write_codes, write_projector
 from explorer.live.hub import Hub, shared_hub
 from explorer.live.model import OpenedModel
 from explorer.live.protocol import LARGEST_LATENT, check_view_name
-from explorer.live.sheets import MOST_PICTURES, decode_pictures, pictures_of_rows, shrink
+from explorer.live.sheets import MOST_PICTURES, pictures_of_rows, shrink
 from explorer.live.views import MAP, damaged_views, fitted_views
 from explorer.models.checkpoint import check_axis_names
 from explorer.models.pictures import known_at_hand
@@ -40,12 +42,14 @@ TOKEN_HEADER = "x-explorer-token"  # noqa: S105 - a header's name
 # Streamlit's server would compress them, which takes longer than sending them.
 AS_THEY_ARE = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
 MOST_NEIGHBOURS = 400
+SHEET_COST = MOST_PICTURES / 16  # messages: of pictures in passes of 16
 LARGEST_SIDE = 128
 LARGEST_JSON = 1 << 16  # bytes of a request
 ENDED = "This page's session has ended: reload it."
 
 Work = Callable[[OpenedModel, Request, bytes], Response]
 Limit = Callable[[OpenedModel], int]
+Answered = TypeVar("Answered")
 
 
 class TooLargeError(Exception):
@@ -66,12 +70,16 @@ def answer_routes(prefix: str) -> list[BaseRoute]:
         Route(path(prefix, "facts"), guarded(give_facts), methods=get),
         Route(
             path(prefix, "pictures"),
-            guarded(give_pictures, limit=lambda model: 4 * MOST_PICTURES * model.latent_dim),
+            guarded(
+                give_pictures,
+                limit=lambda model: 4 * MOST_PICTURES * model.latent_dim,
+                cost=SHEET_COST,
+            ),
             methods=post,
         ),
         Route(
             path(prefix, "sheet"),
-            guarded(give_sheet, limit=lambda _model: 4 * MOST_PICTURES),
+            guarded(give_sheet, limit=lambda _model: 4 * MOST_PICTURES, cost=SHEET_COST),
             methods=post,
         ),
         Route(
@@ -103,7 +111,7 @@ def path(prefix: str, what: str, rest: str = "") -> str:
 
 
 def guarded(
-    work: Work, *, slow: bool = False, limit: Limit | None = None
+    work: Work, *, slow: bool = False, limit: Limit | None = None, cost: float = 1
 ) -> Callable[[Request], Awaitable[Response]]:
     """A route around what answers: the grant, the body within its limit, errors in words.
 
@@ -111,6 +119,7 @@ def guarded(
         work: makes the answer, on a thread of a pool.
         slow: whether it may take long; such ones wait for each other and for nothing else.
         limit: the most bytes of the body; None takes no body.
+        cost: of the longest request, in messages of the session's budget; shorter ones cost less.
     """
 
     async def serve(request: Request) -> Response:
@@ -118,36 +127,63 @@ def guarded(
         opened = await open_granted(request, hub)
         if isinstance(opened, Response):
             return opened
-        pool = hub.slow if slow else hub.quick
         try:
             body = await read_body(request, limit(opened)) if limit is not None else b""
         except TooLargeError as error:
             return PlainTextResponse(str(error), status_code=413)
-        return await answer_or_error(pool, partial(work, opened, request, body))
+        share = len(body) / limit(opened) if limit is not None else 1
+        refused = await pay(hub, session_of(request), max(1.0, cost * share))
+        if refused is not None:
+            return refused
+        desk = hub.slow if slow else hub.quick
+        return await answer_or_error(desk, request, partial(work, opened, request, body))
 
     return serve
 
 
+async def pay(hub: Hub, token: str, cost: float) -> Response | None:
+    """Wait until a session has paid for a request; the refusal where that would take too long."""
+    seconds = hub.spend(token, cost)
+    if seconds > LONGEST_DEBT:
+        hub.give_back(token, cost)
+        words = (
+            f"This page asked for so much that this would wait {seconds:.0f} seconds, and "
+            f"{LONGEST_DEBT:.0f} is the most: ask again later."
+        )
+        return PlainTextResponse(words, status_code=429)
+    if seconds > 0:
+        await asyncio.sleep(seconds)
+    return None
+
+
+def session_of(request: Request) -> str:
+    """The token that a request bears; "" for none."""
+    return request.headers.get(TOKEN_HEADER, "")
+
+
 async def open_granted(request: Request, hub: Hub) -> OpenedModel | Response:
     """The model that a request is about, or why it is not given."""
-    granted = hub.granted(request.headers.get(TOKEN_HEADER, ""), request.path_params["name"])
+    granted = hub.granted(session_of(request), request.path_params["name"])
     if granted is None:
         return PlainTextResponse(ENDED, status_code=403)
-    try:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(hub.quick, hub.open, *granted)
-    except ExplorerError as error:
-        return PlainTextResponse(str(error), status_code=422)
+    return await answer_or_error(hub.quick, request, partial(hub.open, *granted))
 
 
-async def answer_or_error(pool: ThreadPoolExecutor, work: Callable[[], Response]) -> Response:
-    """Work on a thread of a pool; what goes wrong in it as text."""
+async def answer_or_error(
+    desk: Desk, request: Request, work: Callable[[], Answered]
+) -> Answered | Response:
+    """Work at a desk, in turn with other sessions; what goes wrong in it as text."""
     try:
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        return await desk.answer(session_of(request), work)
     except ProtocolError as error:
         return PlainTextResponse(str(error), status_code=400)
+    except BusyError as error:
+        return PlainTextResponse(str(error), status_code=429)
     except ExplorerError as error:
         return PlainTextResponse(str(error), status_code=422)
+    except Exception as error:
+        logging.getLogger(__name__).exception("an answer failed")
+        return PlainTextResponse(f"The server could not answer: {error}", status_code=500)
 
 
 async def read_body(request: Request, most: int) -> bytes:
@@ -315,13 +351,16 @@ def give_pictures(model: OpenedModel, request: Request, body: bytes) -> Response
     """Decodings of codes, float32 (k, D): pictures uint8 (k, H, W, C)."""
     side = read_number(request, "side", LARGEST_SIDE, 1, LARGEST_SIDE)
     latents = read_codes(body, model.latent_dim)
-    return _sheet(decode_pictures(model, latents), side, real=False)
+    pictures = shared_hub().engine.decode(model, latents, session_of(request))
+    return _sheet(pictures, side, real=False)
 
 
 def give_sheet(model: OpenedModel, request: Request, body: bytes) -> Response:
     """The images of rows, uint32 (k,): pictures uint8 (k, H, W, C)."""
     side = read_number(request, "side", LARGEST_SIDE, 1, LARGEST_SIDE)
-    pictures, real = pictures_of_rows(model, read_rows(body, len(model.encodings.mean)))
+    decode = partial(shared_hub().engine.decode, session=session_of(request))
+    rows = read_rows(body, len(model.encodings.mean))
+    pictures, real = pictures_of_rows(model, rows, decode)
     return _sheet(pictures, side, real=real)
 
 

@@ -1,21 +1,23 @@
 """One browser's socket: reads requests, sends the newest answer of each kind."""
 
 import asyncio
+import logging
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 from weakref import WeakKeyDictionary, ref
 
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from explorer.errors import CheckpointError, ExplorerError, LatentError, ProtocolError
+from explorer.errors import CheckpointError, ExplorerError, ProtocolError
 from explorer.live.drawing import encode_drawing
 from explorer.live.engine import PictureJob, TruthJob
-from explorer.live.guard import BAD_FRAME, BROKEN_MODEL, NO_GRANT, close_socket
+from explorer.live.guard import BAD_FRAME, BROKEN_MODEL, FAILED, NO_GRANT, close_socket
 from explorer.live.hub import Hub
 from explorer.live.model import Cycle, OpenedModel
 from explorer.live.protocol import (
@@ -33,8 +35,7 @@ from explorer.live.protocol import (
 )
 from explorer.live.views import MAP, View
 
-MESSAGES_A_SECOND = 1000
-DRAWING_COST = 10  # what a drawing takes of that
+COSTS = {ENCODE: 10, VIEW: 10}  # of a session's messages a second; all others take one
 
 Answer = bytes | ExplorerError
 
@@ -59,8 +60,7 @@ class Connection:
         # A browser that reads slowly gets the newest answer, not a growing queue of old ones.
         self.answers: dict[Hashable, Answer] = {}
         self.ready = asyncio.Event()
-        self._allowance = float(MESSAGES_A_SECOND)
-        self._refilled = time.monotonic()
+        self._ahead: asyncio.Task[Message] | None = None
 
     async def serve(self) -> None:
         """Read and answer."""
@@ -71,27 +71,28 @@ class Connection:
             await close_socket(self._websocket, BAD_FRAME, str(error))
         except ExplorerError as error:
             await close_socket(self._websocket, BROKEN_MODEL, str(error))
-        except (WebSocketDisconnect, RuntimeError):
+        except WebSocketDisconnect:
             pass  # the browser left
+        except Exception as error:
+            logging.getLogger(__name__).exception("a connection failed")
+            await close_socket(self._websocket, FAILED, f"The server could not answer: {error}")
         finally:
-            self._hub.engine.withdraw(self)
+            self._hub.engine.withdraw(self, self._token)
             for ghost in (False, True):
-                self._hub.pictures.withdraw((self, ghost))
-            self._hub.truths.withdraw(self)
-            self._hub.drawings.withdraw(self)
-            sender.cancel()
+                self._hub.pictures.withdraw((self, ghost), self._token)
+            self._hub.truths.withdraw(self, self._token)
+            self._hub.drawings.withdraw(self, self._token)
+            for task in (sender, self._ahead):
+                if task is not None:
+                    task.cancel()
 
     async def _receive(self) -> None:
         model, rows = self._model, len(self._model.encodings.mean)
         decodes = finds_spots = None  # the views that are prepared for it
         while True:
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            data = message.get("bytes")
+            data = await self._read()
             if data is None:
-                raise ProtocolError("A text frame came; requests are binary.")
-            self._spend_allowance(DRAWING_COST if data[:1] == bytes([ENCODE]) else 1)
+                return
             if not self._hub.is_issued(self._token):
                 await close_socket(
                     self._websocket, NO_GRANT, "The session has ended: reload the page."
@@ -106,7 +107,9 @@ class Connection:
             view = self._view
             if request.kind == PICTURE:
                 self._hub.pictures.submit(
-                    (self, request.ghost), partial(self._find_picture, request, view)
+                    (self, request.ghost),
+                    self._answering((PICTURE, request.ghost), self._find_picture, request, view),
+                    self._token,
                 )
                 continue
             # Torch, weights, neighbours: who is first waits for them, here and not in the engine,
@@ -115,7 +118,9 @@ class Connection:
                 await run_in_threadpool(self._prepare, view)
                 decodes = view
             if request.kind == ENCODE:
-                self._hub.drawings.submit(self, partial(self._encode, request, view))
+                self._hub.drawings.submit(
+                    self, self._answering(ENCODE, self._encode, request, view), self._token
+                )
                 continue
             if request.kind == SPOT and finds_spots is not view:
                 if not view.takes_spots:
@@ -135,6 +140,7 @@ class Connection:
             self._hub.engine.submit(
                 self,
                 TruthJob(self._model, request.latents, partial(self._on_cycle, request, view)),
+                session=self._token,
             )
             return
         job = PictureJob(
@@ -146,25 +152,43 @@ class Connection:
             request.spot,
             request.held,
         )
-        self._hub.engine.submit(self, job, ghost=request.ghost)
+        self._hub.engine.submit(self, job, ghost=request.ghost, session=self._token)
 
-    def _spend_allowance(self, cost: int) -> None:
-        now = time.monotonic()
-        self._allowance = min(
-            MESSAGES_A_SECOND,
-            self._allowance + (now - self._refilled) * MESSAGES_A_SECOND,
-        )
-        self._refilled = now
-        if self._allowance < cost:
-            raise ProtocolError(f"More than {MESSAGES_A_SECOND} frames a second came.")
-        self._allowance -= cost
+    async def _read(self) -> bytes | None:
+        """The next request, once its session may ask it; None if the browser left.
+
+        Who asks for more than that is read more slowly, and so has to send more slowly.
+        """
+        if self._ahead is None:
+            message = await self._websocket.receive()
+        else:
+            message = await self._ahead
+            self._ahead = None
+        if message["type"] == "websocket.disconnect":
+            return None
+        data: bytes | None = message.get("bytes")
+        if data is None:
+            raise ProtocolError("A text frame came; requests are binary.")
+        seconds = self._hub.spend(self._token, COSTS.get(data[0], 1) if data else 1)
+        if seconds > 0:
+            # One message is read ahead, to hear it when the browser leaves meanwhile.
+            until = time.monotonic() + seconds
+            self._ahead = asyncio.create_task(self._receive_ahead())
+            await asyncio.wait({self._ahead}, timeout=seconds)
+            if self._ahead.done() and self._ahead.result()["type"] == "websocket.disconnect":
+                return None
+            await asyncio.sleep(until - time.monotonic())
+        return data
+
+    async def _receive_ahead(self) -> Message:
+        return await self._websocket.receive()
 
     async def _change_view(self, request: Request) -> None:
         content = {"view": request.view}
         try:
             view = await run_in_threadpool(self._model.view, request.view)
             await run_in_threadpool(view.prepare)
-        except (LatentError, CheckpointError) as error:
+        except ExplorerError as error:
             content["error"] = str(error)
         else:
             self._view = view
@@ -172,14 +196,37 @@ class Connection:
         self.answers[VIEW] = write_json(header, content)
         self.ready.set()
 
-    def _find_picture(self, request: Request, view: View) -> None:
+    def _answering(
+        self, slot: Hashable, work: Callable[..., bytes], *given: object
+    ) -> Callable[[], None]:
+        """A task that hands over what work gives, or why it gives nothing: never is there silence.
+
+        Args:
+            slot: of the answer.
+            work: makes it.
+            given: to work.
+        """
+
+        def task() -> None:
+            answer: Answer
+            try:
+                answer = work(*given)
+            except ExplorerError as error:
+                answer = error
+            except Exception as error:
+                logging.getLogger(__name__).exception("an answer failed")
+                answer = CheckpointError(f"The model could not answer: {error}")
+            self._hand_over(slot, answer)
+
+        return task
+
+    def _find_picture(self, request: Request, view: View) -> bytes:
         model, row = self._model, request.row
         try:
             picture = model.picture(row)
         except (ExplorerError, OSError) as error:
-            self._hand_over(PICTURE, CheckpointError(f"The picture cannot be had: {error}"))
-            return
-        answer = write_picture(
+            raise CheckpointError(f"The picture cannot be had: {error}") from error
+        return write_picture(
             answer_header(request, model.tag, real=picture.real),
             index=int(model.encodings.index[row]),
             place=[*map(float, view.coordinates[row]), 0.0][:3],
@@ -188,16 +235,11 @@ class Connection:
             latents=model.encodings.mean[row],
             pixels=picture.pixels,
         )
-        self._hand_over((PICTURE, request.ghost), answer)
 
-    def _encode(self, request: Request, view: View) -> None:
+    def _encode(self, request: Request, view: View) -> bytes:
         assert request.drawing is not None
-        try:
-            found = encode_drawing(self._model, request.drawing)
-        except ExplorerError as error:
-            self._hand_over(ENCODE, error)
-            return
-        answer = write_encoded(
+        found = encode_drawing(self._model, request.drawing)
+        return write_encoded(
             answer_header(request, self._model.tag),
             place=[*map(float, view.place(found.mean[None])[0]), 0.0][:3],
             nll=found.nll,
@@ -207,22 +249,18 @@ class Connection:
             log_var=found.log_var,
             pictures=(found.input, found.reconstruction),
         )
-        self._hand_over(ENCODE, answer)
 
     def _on_cycle(self, request: Request, view: View, cycle: Cycle | ExplorerError) -> None:
         if isinstance(cycle, ExplorerError):
             self._hand_over(TRUTH, cycle)
         else:
-            self._hub.truths.submit(self, partial(self._find_truth, request, view, cycle))
+            task = self._answering(TRUTH, self._find_truth, request, view, cycle)
+            self._hub.truths.submit(self, task, self._token)
 
-    def _find_truth(self, request: Request, view: View, cycle: Cycle) -> None:
+    def _find_truth(self, request: Request, view: View, cycle: Cycle) -> bytes:
         assert request.latents is not None
-        try:
-            content = self._model.truth(request.latents, cycle, view=view, spot=request.spot)
-        except ExplorerError as error:
-            self._hand_over(TRUTH, error)
-            return
-        self._hand_over(TRUTH, write_json(answer_header(request, self._model.tag), content))
+        content = self._model.truth(request.latents, cycle, view=view, spot=request.spot)
+        return write_json(answer_header(request, self._model.tag), content)
 
     def _hand_over(self, slot: Hashable, answer: Answer) -> None:
         """Give an answer to the socket, from any thread."""

@@ -1,10 +1,11 @@
-"""One worker thread decodes for everybody: newest request wins, and models are batched."""
+"""One worker thread decodes for everybody: newest request wins, sessions take turns."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,18 @@ from numpy.typing import NDArray
 from explorer.errors import CheckpointError, ExplorerError
 from explorer.live.model import Cycle, OpenedModel
 from explorer.live.protocol import write_decoded
+from explorer.live.turns import Turns
 from explorer.live.views import View
 
 LARGEST_BATCH = 16  # codes a pass
+LARGEST_SHARE = 4  # of them, of one session: what others wait for behind it
 # Pictures go before truths; but where they never stop coming, a pass of truths is let in between
-# once in this many seconds, which takes a few per cent of their rate.
+# once in this many seconds, which takes a few per cent of their rate. The same for many pictures
+# at once, which are decoded in slices that take about so long.
 TRUTH_PATIENCE = 0.25
+BULK_PATIENCE = 0.1
+SLICE_SECONDS = 0.005
+FIRST_SLICE, LARGEST_SLICE = 4, 64  # codes
 
 PINNED, GHOSTED, TRUTHS = "pinned", "ghost", "truth"
 
@@ -64,54 +71,105 @@ class TruthJob:
 Job = PictureJob | TruthJob
 
 
+@dataclass(eq=False, slots=True)
+class _BulkJob:
+    """Many codes, of which a slice is decoded at a time.
+
+    Attributes:
+        model: the checkpoint.
+        latents: (k, D).
+        session: who asks.
+        answer: is given the pictures, (k, H, W, C) uint8.
+        parts: those decoded so far.
+        done: how many codes they are of.
+        slice: how many codes come next.
+    """
+
+    model: OpenedModel
+    latents: NDArray[np.float32]
+    session: Hashable
+    answer: "Future[NDArray[np.uint8]]"
+    parts: list[NDArray[np.uint8]] = field(default_factory=list)
+    done: int = 0
+    slice: int = FIRST_SLICE
+
+
 class Engine:
     """Decodes codes as they come; each sender has a few places, each of which its newest job takes.
 
     A sender has one place for the pinned picture, one for the picture under the pointer and one for
-    the truth about a code. Places are served in turn, whoever asks more often.
+    the truth about a code. Sessions are served in turn, however many senders they have and whoever
+    asks more often.
     """
 
     def __init__(self) -> None:
-        self._pictures: dict[tuple[Hashable, str], PictureJob] = {}
-        self._truths: dict[tuple[Hashable, str], TruthJob] = {}
-        self._last_truth = -np.inf
+        self._pictures: Turns[PictureJob] = Turns()
+        self._truths: Turns[TruthJob] = Turns()
+        self._bulk: Turns[_BulkJob] = Turns()
+        self._last_truth = self._last_slice = -np.inf
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def submit(self, sender: Hashable, job: Job, *, ghost: bool = False) -> None:
+    def submit(
+        self, sender: Hashable, job: Job, *, ghost: bool = False, session: Hashable = None
+    ) -> None:
         """Ask for one job to be done.
 
         Args:
             sender: who asks; a job of theirs that still waits at the same place is dropped.
             job: what to do.
             ghost: whether a picture is the one under the pointer.
+            session: of the sender; by default they are a session of their own.
         """
+        session = sender if session is None else session
         with self._changed:
             if isinstance(job, TruthJob):
-                self._truths[sender, TRUTHS] = job
+                self._truths.put(session, (sender, TRUTHS), job)
             else:
-                self._pictures[sender, GHOSTED if ghost else PINNED] = job
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="live-decoder", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+                self._pictures.put(session, (sender, GHOSTED if ghost else PINNED), job)
+            self._wake()
 
-    def withdraw(self, sender: Hashable) -> None:
+    def withdraw(self, sender: Hashable, session: Hashable = None) -> None:
         """Drop all that this sender still waits for."""
+        session = sender if session is None else session
         with self._changed:
-            self._pictures.pop((sender, PINNED), None)
-            self._pictures.pop((sender, GHOSTED), None)
-            self._truths.pop((sender, TRUTHS), None)
+            self._pictures.withdraw(session, (sender, PINNED))
+            self._pictures.withdraw(session, (sender, GHOSTED))
+            self._truths.withdraw(session, (sender, TRUTHS))
 
-    def _take(self) -> Sequence[Job]:
+    def decode(
+        self, model: OpenedModel, latents: NDArray[np.float32], session: Hashable
+    ) -> NDArray[np.uint8]:
+        """Many codes (k, D) as pictures, (k, H, W, C); waits for them, and lets drags go first.
+
+        Raises:
+            CheckpointError: if the model cannot be used.
+        """
+        _ = model.codec  # who is first waits for torch and weights, and not everybody
+        job = _BulkJob(model, latents, session, Future())
         with self._changed:
-            while not self._pictures and not self._truths:
+            self._bulk.put(session, job, job)
+            self._wake()
+        return job.answer.result()
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="live-decoder", daemon=True)
+            self._thread.start()
+        self._changed.notify()
+
+    def _take(self) -> Sequence[Job] | _BulkJob:
+        with self._changed:
+            while not self._pictures and not self._truths and not self._bulk:
                 self._changed.wait()
-            if self._truths:
-                now = time.monotonic()
-                if not self._pictures or now - self._last_truth >= TRUTH_PATIENCE:
-                    self._last_truth = now
-                    return _take_batch(self._truths)
+            now = time.monotonic()
+            if self._bulk and (
+                not (self._pictures or self._truths) or now - self._last_slice >= BULK_PATIENCE
+            ):
+                return self._bulk.take(next(self._bulk.sessions()))
+            if self._truths and (not self._pictures or now - self._last_truth >= TRUTH_PATIENCE):
+                self._last_truth = now
+                return _take_batch(self._truths)
             return _take_batch(self._pictures)
 
     def _work(self) -> None:
@@ -122,17 +180,46 @@ class Engine:
         torch.set_num_threads(1)
         while True:
             jobs = self._take()
+            if isinstance(jobs, _BulkJob):
+                self._decode_slice(jobs)
+                del jobs
+                continue
             for job, answer in zip(jobs, _answer(jobs), strict=True):
-                job.deliver(answer)
+                _deliver(job.deliver, answer)
             # Until the next batch, nothing of this one is kept: its model may be a large one.
             del jobs, job, answer
 
+    def _decode_slice(self, job: _BulkJob) -> None:
+        start = time.monotonic()
+        codes = job.latents[job.done : job.done + job.slice]
+        try:
+            job.parts.append(job.model.codec.decode_pixels(codes))
+        except Exception as error:  # noqa: BLE001 - raised where the pictures are waited for
+            job.answer.set_exception(error)
+            return
+        job.done += len(codes)
+        self._last_slice = time.monotonic()
+        if job.done >= len(job.latents):
+            job.answer.set_result(np.concatenate(job.parts))
+            return
+        share = SLICE_SECONDS / max(self._last_slice - start, 1e-6)
+        job.slice = int(np.clip(job.slice * min(share, 4.0), 1, LARGEST_SLICE))
+        with self._changed:
+            # Behind the other sessions, and behind what this one asked for before.
+            self._bulk.put(job.session, job, job)
 
-def _take_batch(waiting: dict[tuple[Hashable, str], Any]) -> list[Any]:
-    """Take the jobs of the model whose turn it is, those that wait longest first."""
-    first = next(iter(waiting.values()))
-    places = [place for place, job in waiting.items() if job.model is first.model]
-    return [waiting.pop(place) for place in places[:LARGEST_BATCH]]
+
+def _deliver(deliver: Callable[[Any], None], answer: object) -> None:
+    """Hand an answer over; whoever cannot take it leaves the thread at work for the others."""
+    try:
+        deliver(answer)
+    except Exception:
+        logging.getLogger(__name__).exception("an answer was not delivered")
+
+
+def _take_batch(waiting: Turns[Any]) -> list[Any]:
+    """Take the jobs of the model whose turn it is, one of each session by turns."""
+    return waiting.take_alike(LARGEST_BATCH, LARGEST_SHARE, lambda job: job.model)
 
 
 def _answer(jobs: Sequence[Job]) -> Sequence[Any]:

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -17,10 +19,12 @@ from explorer.live.answers import (
     AS_THEY_ARE,
     LARGEST_JSON,
     TooLargeError,
+    answer_or_error,
     open_granted,
     path,
     read_body,
     read_json,
+    session_of,
 )
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
@@ -49,20 +53,25 @@ async def serve_fit(request: Request) -> Response:
     opened = await open_granted(request, hub)
     if isinstance(opened, Response):
         return opened
-    loop = asyncio.get_running_loop()
     try:
         wanted = read_map_request(await read_body(request, LARGEST_JSON))
-        fits = await loop.run_in_executor(hub.quick, lambda: hub.fits)
-        codes, onto = opened.encodings.mean, opened.projection.coordinates
-        key = await loop.run_in_executor(hub.quick, fits.key, codes, onto, wanted)
     except TooLargeError as error:
         return PlainTextResponse(str(error), status_code=413)
     except ProtocolError as error:
         return PlainTextResponse(str(error), status_code=400)
-    except ExplorerError as error:
-        return PlainTextResponse(str(error), status_code=422)
+    codes, onto = opened.encodings.mean, opened.projection.coordinates
+
+    def find_key() -> tuple["MapFits", str]:
+        return hub.fits, hub.fits.key(codes, onto, wanted)
+
+    found = await answer_or_error(hub.quick, request, find_key)
+    if isinstance(found, Response):
+        return found
+    fits, key = found
     return StreamingResponse(
-        _tell(opened, fits, wanted, key), media_type="application/x-ndjson", headers=AS_THEY_ARE
+        _tell(opened, fits, wanted, key, session_of(request)),
+        media_type="application/x-ndjson",
+        headers=AS_THEY_ARE,
     )
 
 
@@ -79,20 +88,23 @@ def read_map_request(body: bytes) -> MapRequest:
 
 
 async def _tell(
-    model: OpenedModel, fits: "MapFits", wanted: MapRequest, key: str
+    model: OpenedModel, fits: "MapFits", wanted: MapRequest, key: str, session: str
 ) -> AsyncIterator[bytes]:
     yield _line({"key": key})
-    loop = asyncio.get_running_loop()
     hub = shared_hub()
     codes, onto = model.encodings.mean, model.projection.coordinates
     done = {"view": f"{FIT}{key}"}
     try:
-        if await loop.run_in_executor(hub.quick, fits.stored, key) is not None:
+        if await hub.quick.answer(session, partial(fits.stored, key)) is not None:
             yield _line(done)
             return
-        fit = await loop.run_in_executor(hub.quick, fits.start, codes, onto, wanted)
+        fit = await hub.quick.answer(session, partial(fits.start, codes, onto, wanted))
     except ExplorerError as error:
         yield _line({"error": str(error)})
+        return
+    except Exception as error:
+        logging.getLogger(__name__).exception("a fit failed")
+        yield _line({"error": f"The map could not be fitted: {error}"})
         return
     try:
         async for event in _events(fit):

@@ -1,8 +1,9 @@
 """The likelihood of a picture that is not in any set, told line by line as it grows."""
 
-import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,14 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from explorer.errors import ExplorerError
-from explorer.live.answers import AS_THEY_ARE, TooLargeError, open_granted, path, read_body
+from explorer.live.answers import (
+    AS_THEY_ARE,
+    TooLargeError,
+    open_granted,
+    path,
+    read_body,
+    session_of,
+)
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel, number
 from explorer.live.threads import use_one_thread
@@ -57,21 +65,29 @@ async def serve_likelihood(request: Request) -> Response:
     pixels = np.frombuffer(body, np.uint8).reshape(1, height, width, channels)
     image = np.divide(pixels.transpose(0, 3, 1, 2), np.float32(255), dtype=np.float32)
     return StreamingResponse(
-        _tell(opened, image), media_type="application/x-ndjson", headers=AS_THEY_ARE
+        _tell(opened, image, session_of(request)),
+        media_type="application/x-ndjson",
+        headers=AS_THEY_ARE,
     )
 
 
-async def _tell(model: OpenedModel, image: NDArray[np.float32]) -> AsyncIterator[bytes]:
-    loop, hub = asyncio.get_running_loop(), shared_hub()
+async def _tell(
+    model: OpenedModel, image: NDArray[np.float32], session: str
+) -> AsyncIterator[bytes]:
+    hub = shared_hub()
     try:
-        estimates = await loop.run_in_executor(hub.slow, _start, model, image)
+        estimates = await hub.slow.answer(session, partial(_start, model, image))
         while True:
-            estimate = await loop.run_in_executor(hub.slow, _next, estimates)
+            estimate = await hub.slow.answer(session, partial(_next, estimates))
             if estimate is None:
                 return
             yield _line(estimate)
     except ExplorerError as error:
         yield json.dumps({"error": str(error)}).encode() + b"\n"
+    except Exception as error:
+        logging.getLogger(__name__).exception("a likelihood failed")
+        words = f"The likelihood could not be estimated: {error}"
+        yield json.dumps({"error": words}).encode() + b"\n"
 
 
 def _start(model: OpenedModel, image: NDArray[np.float32]) -> "Iterator[LikelihoodEstimate]":

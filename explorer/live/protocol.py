@@ -266,7 +266,7 @@ def write_picture(
         latents: the code, (D,).
         pixels: H x W x C.
     """
-    facts = PICTURE_FACTS.pack(index, *place, nll, kl)
+    facts = PICTURE_FACTS.pack(index, *_narrow([*place, nll, kl]))
     return header + facts + latents.astype(_FLOATS).tobytes() + pixels
 
 
@@ -297,8 +297,15 @@ def write_encoded(
     votes[: len(labels)] = labels
     spread = np.full_like(mean, np.nan) if log_var is None else log_var
     codes = mean.astype(_FLOATS).tobytes() + spread.astype(_FLOATS).tobytes()
-    facts = ENCODED_FACTS.pack(*place, nll, kl)
+    facts = ENCODED_FACTS.pack(*_narrow([*place, nll, kl]))
     return header + facts + votes.tobytes() + codes + b"".join(pictures)
+
+
+def _narrow(values: Sequence[float]) -> list[float]:
+    """Numbers as float32 holds them: what is too large is infinite, which struct refuses to do."""
+    with np.errstate(over="ignore"):
+        narrow: list[float] = np.array(values, np.float64).astype(np.float32).tolist()
+    return narrow
 
 
 def write_json(header: bytes, content: Mapping[str, Any]) -> bytes:

@@ -7,17 +7,28 @@ from importlib.metadata import version
 from importlib.resources import files
 
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from explorer.errors import ExplorerError
-from explorer.live.answers import answer_routes
+from explorer.live.answers import AS_THEY_ARE, answer_routes
+from explorer.live.budget import TOO_MANY_WORDS
 from explorer.live.connection import Connection
 from explorer.live.fits import fit_routes
-from explorer.live.guard import BROKEN_MODEL, NO_GRANT, accept_page, close_socket
-from explorer.live.hub import shared_hub
+from explorer.live.guard import (
+    BROKEN_MODEL,
+    NO_GRANT,
+    TOO_MANY,
+    Access,
+    Guard,
+    accept_page,
+    close_socket,
+    log_once,
+)
+from explorer.live.hub import Hub, shared_hub
 from explorer.live.likelihood import likelihood_routes
 from explorer.live.protocol import SUBPROTOCOL
 from explorer.live.watch import watch_routes
@@ -25,23 +36,44 @@ from explorer.models.pictures import images_at_hand
 
 PREFIX = "/explorer-live"
 PICTURES_AFTER = 2.0  # seconds
+SAME_ORIGIN = Access()
+UNHEARD = (
+    "The server would open a live connection to this page, but none arrived: a proxy in between "
+    f"must pass WebSockets on (the headers Upgrade and Connection) for all paths under {PREFIX}."
+)
 
 
-def live_routes(base_path: str = "") -> list[BaseRoute]:
-    """The routes to add to the server.
+def live_routes(base_path: str = "", access: Access = SAME_ORIGIN) -> list[BaseRoute]:
+    """The routes to add to the server, behind their guard.
 
     Args:
         base_path: Streamlit's server.baseUrlPath, which user routes do not get by themselves.
+        access: who is answered; without it, pages of the very address that they ask.
     """
     prefix = f"/{base_path.strip('/')}{PREFIX}" if base_path.strip("/") else PREFIX
-    return [
-        WebSocketRoute(f"{prefix}/decode/{{name}}", serve_decoder),
-        *answer_routes(prefix),
-        *fit_routes(prefix),
-        *likelihood_routes(prefix),
-        *watch_routes(prefix),
-        Route(f"{prefix}/plotly-{{version}}.min.js", serve_plotly),
+    routes = [
+        WebSocketRoute("/decode/{name}", serve_decoder),
+        Route("/access", partial(explain_access, access), methods=["POST"]),
+        *answer_routes(""),
+        *fit_routes(""),
+        *likelihood_routes(""),
+        *watch_routes(""),
+        Route("/plotly-{version}.min.js", serve_plotly),
     ]
+    return [Mount(prefix, routes=routes, middleware=[Middleware(Guard, access=access)])]
+
+
+async def explain_access(access: Access, request: HttpRequest) -> Response:
+    """Why the page that asks gets no live connection, which its browser does not tell it.
+
+    Asked by POST, with which a browser sends the page's origin as it does with a WebSocket.
+    """
+    headers = request.headers
+    words = await access.refuse_origin(headers.get("host"), headers.get("origin"))
+    if words is None:
+        words = UNHEARD
+    log_once(words)
+    return JSONResponse({"words": words}, headers=AS_THEY_ARE)
 
 
 def plotly_path() -> str:
@@ -82,6 +114,16 @@ async def serve_decoder(websocket: WebSocket) -> None:
     if token is None:
         return
     hub = shared_hub()
+    if not hub.enter(token):
+        await close_socket(websocket, TOO_MANY, TOO_MANY_WORDS)
+        return
+    try:
+        await _serve_session(websocket, hub, token)
+    finally:
+        hub.leave(token)
+
+
+async def _serve_session(websocket: WebSocket, hub: Hub, token: str) -> None:
     granted = hub.granted(token, websocket.path_params["name"])
     if granted is None:
         await close_socket(websocket, NO_GRANT, "This page may not drive this model: reload it.")

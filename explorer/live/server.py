@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import socket
 import sys
 import threading
@@ -21,6 +22,7 @@ from explorer.images.batch import MAX_ARCHIVE_BYTES
 from explorer.live.route import warm_plotly
 
 INTERNET = (socket.AF_INET, socket.AF_INET6)
+SWEEP_EVERY = 10.0  # seconds
 WARM_AFTER = 1.0  # seconds
 OPEN_AFTER = 0.2  # seconds: by then the server answers
 UPLOAD_IN_MEMORY = MAX_ARCHIVE_BYTES + 2**20  # bytes: the largest upload with what frames it
@@ -109,8 +111,17 @@ def page_routes(
     ]
 
 
+async def _sweep_on(sweep: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_EVERY)
+        try:
+            sweep()
+        except Exception:
+            logging.getLogger(__name__).exception("sweeping failed")
+
+
 def live_lifespan(
-    *, base_path: str, open_browser: bool
+    *, base_path: str, open_browser: bool, sweep: Callable[[], None] | None = None
 ) -> Callable[[object], AbstractAsyncContextManager[None]]:
     """The server's life, for st.App.
 
@@ -118,6 +129,7 @@ def live_lifespan(
         base_path: Streamlit's server.baseUrlPath.
         open_browser: open the page in the user's browser, which Streamlit does not do for an app
             with routes of its own.
+        sweep: gives back what nobody uses any more; called now and then, on the server's loop.
 
     Returns:
         What st.App takes as its lifespan.
@@ -137,6 +149,9 @@ def live_lifespan(
             page = f"http://localhost:{ports[0]}/{base_path.strip('/')}"
             opener = threading.Thread(target=webbrowser.open, args=(page,), daemon=True)
             loop.call_later(OPEN_AFTER, opener.start)
+        sweeping = None if sweep is None else asyncio.create_task(_sweep_on(sweep))
         yield
+        if sweeping is not None:
+            sweeping.cancel()
 
     return lifespan

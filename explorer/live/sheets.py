@@ -1,5 +1,7 @@
 """Many pictures at once: decodings of codes, and the images of rows."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,22 +13,32 @@ MOST_PICTURES = 400  # of one sheet
 _PATIENCE = 2.0  # seconds that a sheet waits for the real images
 
 
+Decode = Callable[[OpenedModel, NDArray[np.float32]], NDArray[np.uint8]]
+
+
 def decode_pictures(model: OpenedModel, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Codes (k, D) as pictures, (k, H, W, C)."""
     use_one_thread()
     return model.codec.decode_pixels(latents)
 
 
-def pictures_of_rows(model: OpenedModel, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], bool]:
+def pictures_of_rows(
+    model: OpenedModel, rows: NDArray[np.int64], decode: Decode = decode_pictures
+) -> tuple[NDArray[np.uint8], bool]:
     """The pictures of encodings, (k, H, W, C), and whether they are the images themselves.
 
     Where the images are not at hand they are reconstructions.
+
+    Args:
+        model: the checkpoint.
+        rows: (k,).
+        decode: makes pictures (k, H, W, C) of codes (k, D).
     """
     index = model.encodings.index[rows]
     pictures = held_out_pictures(model.config.data, index, _PATIENCE)
     if pictures is not None:
         return pictures.transpose(0, 2, 3, 1), True
-    return decode_pictures(model, model.encodings.mean[rows]), False
+    return decode(model, model.encodings.mean[rows]), False
 
 
 def shrink(pictures: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -31,8 +31,9 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from explorer.live.guard import BAD_FRAME, NO_GRANT, accept_page, close_socket
-from explorer.live.hub import shared_hub
+from explorer.live.budget import TOO_MANY_WORDS
+from explorer.live.guard import BAD_FRAME, NO_GRANT, TOO_MANY, accept_page, close_socket
+from explorer.live.hub import Hub, shared_hub
 from explorer.live.protocol import SUBPROTOCOL
 from explorer.models.checkpoint import NEEDED
 from explorer.models.library import Listing, checkpoint_folders, list_checkpoints
@@ -237,6 +238,16 @@ async def serve_watch(websocket: WebSocket) -> None:
     if not hub.is_issued(token):
         await close_socket(websocket, NO_GRANT, "This page's session has ended: reload it.")
         return
+    if not hub.enter(token):
+        await close_socket(websocket, TOO_MANY, TOO_MANY_WORDS)
+        return
+    try:
+        await _watch(websocket, hub, token)
+    finally:
+        hub.leave(token)
+
+
+async def _watch(websocket: WebSocket, hub: Hub, token: str) -> None:
     loop = asyncio.get_running_loop()
     news: asyncio.Queue[str] = asyncio.Queue()
 

@@ -48,7 +48,7 @@ class Draw {
     this.link = new EncodeLink({
       onState: (phase, words) => {
         root.dataset.phase = phase;
-        this.say(phase === "offline" ? OFFLINE : words || STARTING);
+        this.say(phase === "offline" ? this.link.reason || OFFLINE : words || STARTING);
       },
       onOpen: () => {}, onFrame: () => {}, onGhost: () => {}, onPicture: () => {}, onView: () => {}, onTruth: () => {},
       onEncoded: (answer) => this.show(answer),

@@ -76,7 +76,7 @@ class Gallery:
         self._removed: list[list[tuple[int, SessionPicture]]] = []
         self._next = 1
         self._version = 0
-        self._incoming: deque[Iterator[Upload | Refused]] = deque()
+        self._incoming: deque[tuple[Iterator[Upload | Refused], int]] = deque()
         self._first = True
         self._prepared: OrderedDict[object, PreparedImage] = OrderedDict()
         self._inputs: dict[object, NDArray[np.float32]] = {}
@@ -98,8 +98,24 @@ class Gallery:
     # -- what comes in --
 
     def bring(self, files: Iterable[tuple[str, bytes]]) -> None:
-        """Queue files, pictures or ZIP archives of them, for `take_next`."""
-        self._incoming.append(unpack_uploads(files))
+        """Queue files, pictures or ZIP archives of them, for `take_next`.
+
+        What would make the queue larger than a session's pictures may be is refused.
+        """
+        held = sum(size for _, size in self._incoming)
+        taken: list[tuple[str, bytes]] = []
+        size = 0
+        for name, data in files:
+            if held + size + len(data) <= MOST_BYTES:
+                taken.append((name, data))
+                size += len(data)
+                continue
+            reason = (
+                f"with it over {MOST_BYTES // 2**20} MiB would wait to be prepared, which is the "
+                "limit: bring fewer at once."
+            )
+            self._refuse(Refused(shorten(name), reason, path=name))
+        self._incoming.append((unpack_uploads(taken), size))
         self._first = True
 
     def take_next(self, target: ModelInput) -> str | None:
@@ -114,7 +130,7 @@ class Gallery:
             The picture's name, or None if none waits.
         """
         while self._incoming:
-            upload = next(self._incoming[0], None)
+            upload = next(self._incoming[0][0], None)
             if upload is None:
                 self._incoming.popleft()
                 continue

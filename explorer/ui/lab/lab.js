@@ -164,6 +164,8 @@ class Lab {
     this.pressed("wobble", false);
     this.pressed("strips", false);
     this.showState("starting", "Loading the model…");
+    this.painted = false;    // a picture of this model
+    this.settledId = null;
     this.latents = Float32Array.from(data.start);
     const asked = this.readAddress();
     if (asked.latents) this.latents = asked.latents;
@@ -925,6 +927,10 @@ class Lab {
     this.refreshStrips();
     if (this.plane && this.latents.length > 2) this.dressing.tiles();
     if (options.silent) return;
+    this.tellSettled();
+  }
+
+  tellSettled() {
     this.settledId = `${Date.now()}-${Math.random()}`;
     this.report("settled", {
       id: this.settledId,
@@ -1092,6 +1098,8 @@ class Lab {
 
   showState(phase, text) {
     if (phase === "offline" || phase === "refused") this.wasLost = true;
+    // Where no line comes about, the first picture comes with a run of the page.
+    if (phase === "offline" && !this.painted && !this.settledId) this.tellSettled();
     this.root.dataset.phase = phase;
     this.stateText = text;
     clearTimeout(this.noteTimer);
@@ -1122,6 +1130,7 @@ class Lab {
   showFrame(answer) {
     paint(this.picture, answer.pixels, this.data.shape);
     this.frames += 1;
+    this.painted = true;
     if (answer.spot) {
       this.latents = answer.code;
       this.sliders.show(this.latents);

@@ -11,6 +11,8 @@ const MOST_IN_FLIGHT = 2;    // of each slot
 const SUBPROTOCOL = "latent-explorer.v2";
 const BAD_FRAME = 1008, NO_GRANT = 4401, BROKEN_MODEL = 4422;
 const OFFLINE_AFTER = 4;     // failed attempts before the fallback says so
+// The session holds as many sockets as it may; what nobody foresaw.
+const TOO_MANY = 4429, FAILED = 4500;
 const LIVE_WORDS = "Live. Hover, click or drag on the map, or move a slider.";
 
 /* What is wanted of one kind, and what is under way. */
@@ -51,6 +53,8 @@ class Link {
   constructor(hooks) {
     this.hooks = hooks;
     this.attempts = 0;
+    this.opened = false;
+    this.reason = "";           // why the server opens no socket, where it said so
     this.sequence = 0;
     this.slots = { pinned: new Slot(MOST_IN_FLIGHT), ghost: new Slot(MOST_IN_FLIGHT), truth: new Slot(1) };
     this.closed = false;
@@ -66,6 +70,8 @@ class Link {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.attempts = 0;
+      this.opened = true;
+      this.reason = "";
       this.hooks.onOpen();
       if (!this.slots.pinned.wanted && this.last) this.slots.pinned.wanted = this.last;
       this.pump();
@@ -89,6 +95,8 @@ class Link {
     this.disconnect();
     this.last = null;
     this.attempts = 0;
+    this.opened = false;
+    this.reason = "";
     for (const slot of Object.values(this.slots)) slot.clear();
   }
 
@@ -96,7 +104,7 @@ class Link {
     if (this.closed || this.stopped) return;
     this.live = false;
     for (const slot of Object.values(this.slots)) slot.inFlight = [];
-    if (event.code === BAD_FRAME || event.code === BROKEN_MODEL || event.code === NO_GRANT) {
+    if ([BAD_FRAME, BROKEN_MODEL, NO_GRANT, TOO_MANY, FAILED].includes(event.code)) {
       this.stopped = true;
       this.hooks.onState("refused", event.reason || "The decoder refused this page: reload it.");
       return;
@@ -104,9 +112,23 @@ class Link {
     this.attempts += 1;
     const offline = this.attempts >= OFFLINE_AFTER;
     this.hooks.onState("offline", offline
-      ? "No live connection: pictures are decoded when you let go."
+      ? this.reason || "No live connection: pictures are decoded when you let go."
       : "Connection lost, connecting again…");
+    // A browser does not say why a socket did not open; the server does, when it is asked plainly.
+    if (offline && !this.opened && !this.reason) this.explain();
     this.timer = setTimeout(() => this.connect(this.target), Math.min(5000, 250 * 2 ** this.attempts));
+  }
+
+  async explain() {
+    const { target } = this;
+    let words;
+    try {
+      const response = await fetch(`${target.base}/access`, { method: "POST" });
+      words = response.ok ? (await response.json()).words : await response.text();
+    } catch { return; }      // the server is away: the words stand that say so
+    if (!words || this.closed || this.open || target !== this.target) return;
+    this.reason = words;
+    this.hooks.onState("offline", words);
   }
 
   get open() { return !!this.socket && this.socket.readyState === WebSocket.OPEN; }

@@ -21,7 +21,7 @@ class Mixing {
       onState: (phase, words) => {
         root.dataset.phase = phase;
         // The link's own words promise what Explore does without a line, and this does not.
-        this.phaseWords = phase === "live" ? "" : phase === "offline" ? OFFLINE : words;
+        this.phaseWords = phase === "live" ? "" : phase === "offline" ? this.link.reason || OFFLINE : words;
         this.note();
       },
       // Where they could not be had before.

@@ -11,18 +11,24 @@ from contextlib import contextmanager
 import numpy as np
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from websockets.sync.client import connect
 
+from explorer.live.guard import Access, Guard
 from explorer.live.protocol import HEADER, PLACE, SUBPROTOCOL
 from explorer.live.route import PREFIX, live_routes
 
 
 @contextmanager
-def serve(base_path=""):
-    """The real routes on a real server."""
+def serve(base_path="", access=None, routes=()):
+    """The real routes on a real server; with more routes, all behind the guard as in the app."""
+    access = access or Access()
     server = uvicorn.Server(
         uvicorn.Config(
-            Starlette(routes=live_routes(base_path)),
+            Starlette(
+                routes=[*live_routes(base_path, access), *routes],
+                middleware=[Middleware(Guard, access=access)] if routes else [],
+            ),
             port=0,
             ws="websockets-sansio",
             log_level="error",
@@ -42,9 +48,12 @@ def serve(base_path=""):
         listening.close()
 
 
-def dial(host, token, name="bars-vae", origin="same", path=PREFIX):
+def dial(host, token, name="bars-vae", origin="same", path=PREFIX, name_of_host=None):
+    """A socket that drives a model; under another Host header where one is named."""
+    line = socket.create_connection(host.split(":"), 30) if name_of_host else None
     return connect(
-        f"ws://{host}{path}/decode/{name}",
+        f"ws://{name_of_host or host}{path}/decode/{name}",
+        sock=line,
         subprotocols=[SUBPROTOCOL, token],
         origin=f"http://{host}" if origin == "same" else origin,
         open_timeout=30,

@@ -1,5 +1,6 @@
 import asyncio
 import csv
+import http.client
 import io
 import json
 import shutil
@@ -9,14 +10,14 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from explorer.errors import LatentError
 from explorer.images.registry import load_images
 from explorer.latent.neighbours import nearest
-from explorer.live import exports
+from explorer.live import budget, exports
 from explorer.live.answers import read_body
 from explorer.live.exports import projector_points, write_codes
 from explorer.live.hub import shared_hub
@@ -224,6 +225,91 @@ print([name for name in ("torch", "scipy", "sklearn", "umap") if name in sys.mod
 """
     run = [sys.executable, "-c", program]
     assert subprocess.run(run, check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+EXTREME = [0.0, -0.0, 1e-45, 1e6, -1e6, 1.0000001e6, 1e30, 3.4e38, np.inf, -np.inf, np.nan]
+BODIES = st.one_of(
+    st.binary(max_size=40),
+    st.lists(st.sampled_from(EXTREME), max_size=7).map(lambda values: floats(*values)),
+    st.lists(st.sampled_from([0, 1, 23, 24, 2**31, 2**32 - 1]), max_size=7).map(
+        lambda rows: np.array(rows, "<u4").tobytes()
+    ),
+    st.sampled_from(
+        [
+            b"[" * 70_000, b"[" * 60_000, b"{}", b"null", b'{"names": null}',
+            b'{"names": {"0": 1}}', b'{"names": {"1e30": "a"}}', b'{"neighbours": 1e308}',
+            b'{"neighbours": NaN}', b'{"seed": 1e400}', b'{"min_dist": -Infinity}',
+            b'{"method": {}}', b'{"dims": true}',
+            bytes(120), bytes(121), b"\xff" * 120,
+        ]
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    path=st.sampled_from(
+        ["pictures", "sheet", "neighbours", "selection", "names", "fits", "likelihood"]
+    ),
+    query=st.sampled_from(["", "?side=1", "?side=1e30", "?k=400", "?k=nan", "?side=-1&k=99999999"]),
+    body=BODIES,
+)
+def test_every_plain_request_is_answered_in_words(host, token, path, query, body):
+    connection = http.client.HTTPConnection(host, timeout=60)
+    address = f"{PREFIX}/{path}/bars-vae{query}"
+    connection.request("POST", address, body, {"X-Explorer-Token": token})
+    answer = connection.getresponse()
+    words = answer.read()
+    connection.close()
+    assert answer.status in (200, 400, 413, 422)
+    assert len(words.decode(errors="replace")) > 10
+
+
+@pytest.mark.parametrize("path", ["points", "neighbours", "likelihood", "fits"])
+def test_what_nobody_foresaw_is_answered_with_a_sentence(
+    host, token, checkpoints, tmp_path, monkeypatch, path
+):
+    hub = shared_hub()
+    folder = shutil.copytree(checkpoints / "bars-vae", tmp_path / "failing")
+    hub.allow(token, "failing", folder, ((4, 4),))
+    model = hub.open(folder, ((4, 4),))
+
+    def fail(*_args, **_more):
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(model, "view", fail)
+    monkeypatch.setattr(model, "nearest", fail)
+    monkeypatch.setattr("explorer.models.importance.grow_likelihood", fail)
+    monkeypatch.setattr(type(hub.fits), "key", fail)
+    asker = Asker(host, token, "failing")
+    if path == "likelihood":
+        assert "the disk is full" in json.loads(asker.ask("/likelihood/{}", bytes(120)))["error"]
+        return
+    body = {"points": None, "neighbours": floats(0, 0), "fits": b"{}"}[path]
+    status, words = asker.refused(f"/{path}/{{}}", body)
+    assert status == 500
+    assert "the disk is full" in words
+
+
+def test_who_asks_for_too_many_pictures_is_told_and_another_session_is_answered(
+    host, token, checkpoints, monkeypatch
+):
+    # Two sheets, and no third for hours.
+    monkeypatch.setattr(budget, "MESSAGES_A_SECOND", 1e-3)
+    monkeypatch.setattr(budget, "BURST", 5e4)
+    hub = shared_hub()
+    greedy = hub.issue_token()
+    hub.allow(greedy, "bars-vae", *hub.granted(token, "bars-vae"))
+    sheet = floats(*[0] * 800)
+    asker, neighbour = Asker(host, greedy), Asker(host, token)
+    for _ in range(2):
+        asker.ask("/pictures/{}", sheet)
+    for _ in range(3):
+        status, words = asker.refused("/pictures/{}", sheet)
+        assert status == 429
+        assert "ask again later" in words
+        neighbour.ask("/pictures/{}", sheet)
+    hub.revoke(greedy)
 
 
 # -- values --

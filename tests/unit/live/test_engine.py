@@ -6,7 +6,15 @@ import pytest
 
 from explorer.errors import CheckpointError
 from explorer.live import engine as engine_module
-from explorer.live.engine import LARGEST_BATCH, Engine, PictureJob, TruthJob
+from explorer.live.engine import (
+    FIRST_SLICE,
+    LARGEST_BATCH,
+    LARGEST_SHARE,
+    LARGEST_SLICE,
+    Engine,
+    PictureJob,
+    TruthJob,
+)
 from explorer.live.model import OpenedModel
 from explorer.live.protocol import HEADER, PLACE
 from explorer.live.views import View
@@ -280,3 +288,87 @@ def test_an_error_nobody_foresaw_leaves_the_thread_at_work(model):
     assert "the drive is gone" in str(error)
     ask(engine, "me", model, code(0, 0), inbox)
     assert pixels_of(inbox.wait()[1])
+
+
+def test_a_session_of_many_senders_takes_no_more_of_a_pass_than_its_share(model):
+    engine, held, inbox = Engine(), HeldModel(model), Inbox()
+    ask(engine, "first", held, code(0, 0), inbox)
+    assert held.entered.acquire(timeout=30)
+    order = []
+
+    def note(name):
+        def deliver(answer):
+            order.append(name)
+            inbox(answer)
+
+        return deliver
+
+    for sender in range(3 * LARGEST_BATCH):
+        job = PictureJob(held, held.view("map"), header(), note("flood"), code(sender, 0))
+        engine.submit(sender, job, session="flood")
+    for sender in ("one", "other"):
+        job = PictureJob(held, held.view("map"), header(), note(sender), code(0, 0))
+        engine.submit(f"{sender}'s", job, session=sender)
+    held.door.set()
+    inbox.wait(3 * LARGEST_BATCH + 3)
+    assert order[:3] == ["flood", "one", "other"]
+    assert held.batches[:3] == [1, LARGEST_SHARE + 2, LARGEST_SHARE]
+
+
+def test_many_pictures_are_decoded_in_slices_and_a_drag_goes_between(model, monkeypatch):
+    monkeypatch.setattr(engine_module, "BULK_PATIENCE", np.inf)
+    engine, held, inbox, found = Engine(), HeldModel(model), Inbox(), []
+    codes = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    thread = threading.Thread(target=lambda: found.append(engine.decode(held, codes, "bulk")))
+    thread.start()
+    assert held.entered.acquire(timeout=30)
+    ask(engine, "dragging", held, code(1, 1), inbox)
+    held.door.set()
+    assert pixels_of(inbox.wait()[0]) == picture(model, code(1, 1))
+    thread.join(30)
+    np.testing.assert_array_equal(found[0], model.codec.decode_pixels(codes))
+    first, drag, *rest = held.batches
+    assert (first, drag) == (FIRST_SLICE, 1)
+    assert len(rest) >= (300 - FIRST_SLICE) / LARGEST_SLICE
+    assert max(rest) <= LARGEST_SLICE
+
+
+def test_many_pictures_of_two_sessions_take_turns_and_an_error_is_the_askers(model):
+    class Failing(HeldModel):
+        def decode_pixels(self, latents):
+            order.append("failing")
+            raise OSError("the drive is gone")
+
+    engine, held, failing, found = Engine(), HeldModel(model), Failing(model), []
+    order = held.batches
+    codes = np.zeros((10, 2), np.float32)
+
+    def ask_many(asked, session):
+        try:
+            found.append(len(engine.decode(asked, codes, session)))
+        except OSError as error:
+            found.append(str(error))
+
+    first = threading.Thread(target=ask_many, args=(held, "a"))
+    first.start()
+    assert held.entered.acquire(timeout=30)
+    second = threading.Thread(target=ask_many, args=(failing, "b"))
+    second.start()
+    second_waits = lambda: engine._bulk.waiting("b")  # noqa: E731
+    while not second_waits():
+        pass
+    held.door.set()
+    first.join(30)
+    second.join(30)
+    assert sorted(map(str, found)) == ["10", "the drive is gone"]
+    assert order[:2] == [FIRST_SLICE, "failing"]
+
+
+def test_an_answer_that_cannot_be_handed_over_leaves_the_thread_at_work(model):
+    def refuse(_answer):
+        raise RuntimeError("the server has ended")
+
+    engine, inbox = Engine(), Inbox()
+    ask(engine, "gone", model, code(0, 0), refuse)
+    ask(engine, "me", model, code(0, 0), inbox)
+    assert pixels_of(inbox.wait()[0])

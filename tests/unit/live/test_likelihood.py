@@ -1,5 +1,6 @@
 import http.client
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -67,5 +68,7 @@ def test_who_leaves_in_the_midst_holds_nobody_up(host, token, picture):
         connection.request("POST", f"{PREFIX}/likelihood/bars-vae", picture.tobytes(), headers)
         assert json.loads(connection.getresponse().readline())["samples"] == 1
         connection.close()
-    assert shared_hub().slow.submit(lambda: "free").result(60) == "free"
+    free = threading.Event()
+    shared_hub().slow.submit("place", free.set)
+    assert free.wait(60)
     assert lines(host, token, picture)[-1]["samples"] == MOST_SAMPLES

@@ -3,17 +3,19 @@ import json
 import shutil
 import urllib.request
 from collections import deque
+from contextlib import ExitStack
 from functools import partial
-from itertools import repeat
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from explorer.images.intake import ModelInput, prepare_upload
-from explorer.live import connection
-from explorer.live.guard import BAD_FRAME, BROKEN_MODEL, NO_GRANT
+from explorer.live import budget
+from explorer.live.guard import BAD_FRAME, BROKEN_MODEL, FAILED, NO_GRANT, TOO_MANY
 from explorer.live.hub import shared_hub
 from explorer.live.protocol import (
     DECODE,
@@ -22,6 +24,7 @@ from explorer.live.protocol import (
     ENCODED_FACTS,
     GHOST,
     HEADER,
+    KINDS,
     PICTURE,
     PICTURE_FACTS,
     REAL,
@@ -32,6 +35,7 @@ from explorer.live.protocol import (
     VOTES,
 )
 from explorer.live.route import PREFIX, plotly_path
+from explorer.models.checkpoint import ENCODINGS, PROJECTION
 from explorer.models.library import SHIPPED, list_checkpoints
 from tests.unit.live.serving import dial, fetch, floats, frame, read_decoded, serve
 
@@ -349,14 +353,147 @@ def test_broken_weights_are_told_at_the_first_code(host, token, checkpoints, tmp
     assert "truncated" in reason
 
 
-def test_a_flood_is_cut_off(host, token, model, monkeypatch):
-    # A busy machine would not manage to be flooded at the real limit.
-    monkeypatch.setattr(connection, "MESSAGES_A_SECOND", 20)
+@pytest.fixture
+def other_token(checkpoints):
+    """Of another session."""
+    hub = shared_hub()
+    issued = hub.issue_token()
+    for listing in list_checkpoints([checkpoints]):
+        hub.allow(issued, listing.name, listing.folder, listing.stamp)
+    yield issued
+    hub.revoke(issued)
+
+
+def test_a_sessions_sockets_share_one_budget_and_another_session_has_its_own(
+    host, model, checkpoints, monkeypatch, other_token
+):
+    # Four messages, and none for hours.
+    monkeypatch.setattr(budget, "MESSAGES_A_SECOND", 1e-4)
+    monkeypatch.setattr(budget, "BURST", 4e4)
+    hub = shared_hub()
+    token = hub.issue_token()
+    hub.allow(token, "bars-vae", *hub.granted(other_token, "bars-vae"))
+    with ExitStack() as stack:
+        flooding = [stack.enter_context(dial(host, token)) for _ in range(3)]
+        neighbour = stack.enter_context(dial(host, other_token))
+        for number, socket in enumerate([*flooding, flooding[0]]):
+            socket.send(decode_frame(model, [number, 0]))
+            assert socket.recv(30)
+        for socket in flooding:
+            socket.send(decode_frame(model, [9, 9]))
+        for _ in range(5):
+            neighbour.send(decode_frame(model, [1, 1]))
+            assert neighbour.recv(30)
+        for socket in flooding:
+            with pytest.raises(TimeoutError):
+                socket.recv(0)
+    hub.revoke(token)
+
+
+def test_a_session_holds_so_many_sockets_and_one_more_when_one_has_ended(
+    host, token, model, other_token
+):
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(dial(host, token)) for _ in range(budget.MOST_SOCKETS)]
+        for socket in sockets:  # all of them are counted by the time that they answer
+            socket.send(decode_frame(model, [0, 0]))
+            socket.recv(30)
+        with dial(host, token) as refused:
+            code, reason = closed_with(refused)
+        assert code == TOO_MANY
+        assert f"{budget.MOST_SOCKETS} live connections" in reason
+        with dial(host, other_token) as another:
+            another.send(decode_frame(model, [0, 0]))
+            assert another.recv(30)
+        sockets[0].send("text")  # it is closed, and no more counted then
+        assert closed_with(sockets[0])[0] == BAD_FRAME
+        while True:
+            with dial(host, token) as again:
+                again.send(decode_frame(model, [0, 0]))
+                try:
+                    assert again.recv(30)
+                    break
+                except ConnectionClosed:
+                    continue  # the server has not yet noticed
+
+
+@pytest.mark.parametrize("kind", [DECODE, TRUTH, PICTURE, SPOT, ENCODE, VIEW])
+def test_what_nobody_foresaw_is_answered_with_a_sentence(
+    host, token, checkpoints, tmp_path, kind, monkeypatch
+):
+    """Each step of an answer fails once; its request is answered all the same."""
+    folder = shutil.copytree(checkpoints / "bars-vae", tmp_path / "failing")
+    hub = shared_hub()
+    hub.allow(token, "failing", folder, ((2, kind),))
+    model = hub.open(folder, ((2, kind),))
+
+    def fail(*_args, **_more):
+        raise RuntimeError("the disk is full")
+
+    for name in ("view",) if kind == VIEW else ("truth", "picture", "cycle"):
+        monkeypatch.setattr(model, name, fail)
+    model.codec.decode_pixels = fail
+    payload = {
+        PICTURE: (0).to_bytes(4, "little"),
+        ENCODE: DRAWING.pack(1, 1, 1, 0) + b"0",
+        VIEW: b"map",
+    }.get(kind, floats(0, 0))
+    with dial(host, token, name="failing") as socket:
+        socket.send(frame(model, kind, payload))
+        code, reason = closed_with(socket)
+    assert code in (BROKEN_MODEL, FAILED)
+    assert "the disk is full" in reason
+
+
+def test_codes_of_any_finite_size_have_their_pictures_and_truths(
+    host, token, checkpoints, tmp_path
+):
+    folder = shutil.copytree(checkpoints / "bars-vae", tmp_path / "huge")
+    with np.load(folder / ENCODINGS) as stored:
+        arrays = dict(stored)
+    arrays["mean"] = np.where(arrays["mean"] < 0, -1e30, 1e30).astype(np.float32)
+    np.savez(folder / ENCODINGS, **arrays)
+    with np.load(folder / PROJECTION) as stored:
+        places = dict(stored) | {"coordinates": arrays["mean"]}
+    np.savez(folder / PROJECTION, **places)
+    hub = shared_hub()
+    hub.allow(token, "huge", folder, ((3, 3),))
+    model = hub.open(folder, ((3, 3),))
+    with dial(host, token, name="huge") as socket:
+        socket.send(frame(model, PICTURE, (3).to_bytes(4, "little"), 2))
+        header, facts, pixels = read_picture(socket.recv(30))
+        assert header == (PICTURE, 0, model.tag, 2)
+        assert facts["kl"] == np.inf
+        np.testing.assert_array_equal(facts["code"], model.encodings.mean[3])
+        assert len(pixels) == 120
+        socket.send(frame(model, TRUTH, floats(0, 0), 3))
+        header, truth = read_json(socket.recv(30))
+        assert header == (TRUTH, 0, model.tag, 3)
+        assert truth["radius"] == 0
+
+
+EXTREME = [0.0, -0.0, 1e-45, 1e6, -1e6, 1.0000001e6, 1e30, -3.4e38, np.inf, -np.inf, np.nan]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    kind=st.sampled_from([*KINDS, 0, 7, 255]),
+    values=st.lists(st.sampled_from(EXTREME), max_size=6),
+    tail=st.binary(max_size=3),
+    flags=st.sampled_from([0, GHOST, REAL, 255]),
+)
+def test_every_message_is_answered(host, token, model, kind, values, tail, flags):
     with dial(host, token) as socket:
-        frames = repeat(decode_frame(model, [0, 0]), 5_000)
-        with pytest.raises(ConnectionClosed) as caught:
-            deque(map(socket.send, frames), maxlen=0)
-        assert "20 frames a second" in caught.value.rcvd.reason
+        socket.send(frame(model, kind, floats(*values) + tail, 5, flags))
+        try:
+            answer = socket.recv(30)
+        except ConnectionClosed:
+            code, reason = closed_with(socket)
+            assert code == BAD_FRAME
+            assert reason
+        else:
+            assert HEADER.unpack_from(answer)[0] == kind
+            assert HEADER.unpack_from(answer)[3] == 5
 
 
 def test_plotly_comes_out_of_the_package_compressed_and_cached(host):

@@ -1,8 +1,9 @@
+import asyncio
 import threading
 
 import pytest
 
-from explorer.live.desk import Desk
+from explorer.live.desk import MOST_WAITING, BusyError, Desk
 from explorer.live.once import once
 
 
@@ -33,6 +34,65 @@ def test_a_task_that_fails_is_logged_and_the_others_go_on(caplog):
     desk.submit("good", finished.set)
     assert finished.wait(30)
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_sessions_take_turns_and_none_holds_more_threads_than_its_share():
+    desk, order, finished = Desk("test", 2, each=1), [], threading.Event()
+    door, entered = threading.Event(), threading.Event()
+
+    def hold():
+        order.append("flood")
+        entered.set()
+        assert door.wait(30)
+
+    for number in range(10):
+        desk.submit(number, hold, "flood")
+    assert entered.wait(30)
+    # The other thread is free for others, one of which sets the flood's door ajar.
+    for name in ("one", "other"):
+        desk.submit(name, lambda name=name: order.append(name), name)
+    desk.submit("last", door.set, "last")
+    desk.submit("flood's last", finished.set, "flood")
+    assert finished.wait(30)
+    assert order == ["flood", "one", "other", *["flood"] * 9]
+
+
+def test_an_answer_is_awaited_and_its_error_too():
+    desk = Desk("test", 1)
+
+    async def ask():
+        assert await desk.answer("me", lambda: 7) == 7
+        with pytest.raises(ZeroDivisionError):
+            await desk.answer("me", lambda: 1 / 0)
+
+    asyncio.run(ask())
+
+
+def test_who_asks_for_too_much_at_once_is_told_and_who_waits_no_more_is_dropped():
+    desk, done = Desk("test", 1), []
+    door = threading.Event()
+
+    async def ask():
+        held = asyncio.create_task(desk.answer("me", lambda: door.wait(30)))
+        while not desk._working:
+            await asyncio.sleep(0)
+        waiting = [
+            asyncio.create_task(desk.answer("me", lambda number=number: done.append(number)))
+            for number in range(MOST_WAITING)
+        ]
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError, match=f"{MOST_WAITING} requests of this page wait"):
+            await desk.answer("me", lambda: done.append("more"))
+        for task in waiting[1:]:
+            task.cancel()
+        await asyncio.gather(*waiting[1:], return_exceptions=True)
+        door.set()
+        assert await held
+        await waiting[0]
+        await desk.answer("me", lambda: None)
+
+    asyncio.run(ask())
+    assert done == [0]
 
 
 class Slow:

@@ -1,27 +1,22 @@
 import os
 import queue
 import shutil
-import socket
-import threading
-import time
 from collections import deque
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from explorer.live.guard import BAD_FRAME, NO_GRANT
 from explorer.live.hub import shared_hub
 from explorer.live.protocol import SUBPROTOCOL
-from explorer.live.watch import PATH, Watcher, digest_of, watch_routes
+from explorer.live.route import PREFIX
+from explorer.live.watch import PATH, Watcher, digest_of
 from explorer.models import library
 from explorer.models.library import list_checkpoints
 from explorer.storage import write_folder
+from tests.unit.live.serving import serve
 
-PREFIX = "/live"
 PATIENCE = 30  # seconds
 
 
@@ -183,31 +178,6 @@ def test_who_left_is_told_no_more(listen, folder):
     shutil.rmtree(folder / "bars-vae")
     listener.wait_for(digest(folder))
     assert told.empty()
-
-
-@contextmanager
-def serve():
-    """The real route on a real server."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            Starlette(routes=watch_routes(PREFIX)),
-            port=0,
-            ws="websockets-sansio",
-            log_level="error",
-        )
-    )
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        listening.close()
 
 
 @pytest.fixture(scope="module")

@@ -243,3 +243,18 @@ def test_a_thumbnail_turns_with_the_turn_that_is_chosen_and_back():
     assert np.array_equal(thumb(gallery), np.rot90(before, -1))
     gallery.prepare_otherwise(gallery.pictures[0].id, Preparation(crop=(0, 0, 0.5, 0.5)))
     assert np.array_equal(thumb(gallery), before)
+
+
+def test_no_more_waits_to_be_prepared_than_a_session_may_hold(monkeypatch):
+    monkeypatch.setattr(module, "MOST_BYTES", 3 * len(png()))
+    gallery = Gallery()
+    gallery.bring([("a", png()), ("b", png())])
+    gallery.bring([("c", png()), ("d", png())])
+    assert [(one.name, "bring fewer at once" in one.reason) for one in gallery.refused] == [
+        ("d", True)
+    ]
+    while gallery.take_next(TARGET) is not None:
+        pass
+    assert names(gallery) == ["a", "b", "c"]
+    gallery.bring([("e", png())])
+    assert len(gallery.refused) == 1  # the queue is empty again
