@@ -13,11 +13,13 @@ from explorer.models.objectives import pixel_nll
 from explorer.models.posterior import Posterior, prior_log_density
 
 FREEDOM = 8  # degrees of freedom of the Student-t, a whole number
-# (weight, width) of the Student-t twice: Laplace's own width nearly, and double that for posteriors
-# with kinks and shoulders. The rest is q(z|x).
-MIXTURE = ((0.6, 1.1), (0.2, 2.2))
-POSTERIOR_WEIGHT = 0.2
+# (Gaussian, share, widening) of each Student-t: the fit nearly as it is; at double width, for
+# posteriors with kinks and shoulders; and Laplace's. The rest of the draws is q(z|x)'s.
+FIT, LAPLACE = 0, 1
+MIXTURE = ((FIT, 0.5, 1.1), (FIT, 0.15, 2.2), (LAPLACE, 0.2, 1.3))
+POSTERIOR_SHARE = 0.15
 
+_ROUNDS, _PAIRS = 2, 4  # of the fit, and of points in each
 _MOST_STEPS = 30
 _TOLERANCE = 0.02  # nats that another step promises, below which the mode is found
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-2, 1e-6, 1e4
@@ -55,54 +57,77 @@ class Noise:
 
 
 @dataclass(frozen=True, eq=False)
-class Proposal:
-    """Where codes of images are drawn from: a mixture that no posterior is much wider than.
+class Gaussians:
+    """A Gaussian an image, with any covariance.
 
     Attributes:
-        mode: of p(z|x), (N, D).
-        factor: lower triangle L of the precision H = L L^T there, (N, D, D) float64.
-        posterior: q(z|x), no axis of it narrower than p(z|x) is along that axis.
+        centre: (N, D) float64.
+        factor: lower triangle L of the precision L L^T, (N, D, D) float64.
     """
 
-    mode: Tensor
+    centre: Tensor
     factor: Tensor
-    posterior: Posterior
 
-    def take(self, rows: slice) -> "Proposal":
-        """That of some of the images."""
-        mean, log_var = self.posterior.mean, self.posterior.log_var
-        assert log_var is not None
-        kept = Posterior(mean[rows], log_var[rows])
-        return Proposal(self.mode[rows], self.factor[rows], kept)
+    def at(self, noise: Tensor) -> Tensor:
+        """The codes of standard normal noise, (K, N, D) each."""
+        away = torch.linalg.solve_triangular(self.factor.mT, noise.permute(1, 2, 0), upper=True)
+        return self.centre + away.permute(2, 0, 1)
 
-    def draw(self, noise: Noise) -> Tensor:
-        """Codes, (K, N, D) float32."""
-        (first, narrow), (_, wide) = MIXTURE
-        scale = torch.where(noise.pick < first, narrow, wide) / noise.chi.sqrt()
-        spread = (noise.normal * scale[..., None]).expand(-1, len(self.mode), -1)
-        away = torch.linalg.solve_triangular(
-            self.factor.mT, spread.permute(1, 2, 0), upper=True
-        ).permute(2, 0, 1)
-        own = (noise.pick >= 1 - POSTERIOR_WEIGHT)[..., None]
-        at_posterior = self.posterior.at(noise.normal.expand(-1, len(self.mode), -1))
-        return torch.where(own, at_posterior, self.mode + away).float()
+    def student_log_density(self, codes: Tensor, widening: float) -> Tensor:
+        """Log density of the Student-t of this shape, its deviations widened; (K, N, D) -> (K, N).
 
-    def log_density(self, latents: Tensor) -> Tensor:
-        """Log density of codes (K, N, D), (K, N) nats, float64."""
-        width = latents.shape[-1]
-        codes = latents.double()
-        scaled = torch.einsum("knd,nde->kne", codes - self.mode, self.factor)
-        squares = scaled.square().sum(-1)
-        volume = self.factor.diagonal(dim1=1, dim2=2).log().sum(1)
+        Source: Kotz & Nadarajah 2004, "Multivariate t distributions and their applications".
+        """
+        width = codes.shape[-1]
+        squares = torch.einsum("knd,nde->kne", codes - self.centre, self.factor).square().sum(-1)
+        volume = self.factor.diagonal(dim1=1, dim2=2).log().sum(1) - width * math.log(widening)
         constant = (
             math.lgamma((FREEDOM + width) / 2)
             - math.lgamma(FREEDOM / 2)
             - 0.5 * width * math.log(FREEDOM * math.pi)
         )
-        parts = [math.log(POSTERIOR_WEIGHT) + self.posterior.log_density(codes)]
-        for weight, scale in MIXTURE:
-            tail = 0.5 * (FREEDOM + width) * torch.log1p(squares / (FREEDOM * scale**2))
-            parts.append(math.log(weight) + volume + constant - width * math.log(scale) - tail)
+        tail = 0.5 * (FREEDOM + width) * torch.log1p(squares / (FREEDOM * widening**2))
+        return volume + constant - tail
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """Where codes of images are drawn from: a mixture that p(z|x) is not much wider than.
+
+    Attributes:
+        gaussians: the shapes that `MIXTURE` names, by `FIT` and `LAPLACE`.
+        posterior: q(z|x), on no axis narrower than p(z|x) is there.
+    """
+
+    gaussians: tuple[Gaussians, Gaussians]
+    posterior: Posterior
+
+    def take(self, rows: slice) -> "Proposal":
+        """That of some of the images."""
+        fit, laplace = (Gaussians(one.centre[rows], one.factor[rows]) for one in self.gaussians)
+        mean, log_var = self.posterior.mean, self.posterior.log_var
+        assert log_var is not None
+        return Proposal((fit, laplace), Posterior(mean[rows], log_var[rows]))
+
+    def draw(self, noise: Noise) -> Tensor:
+        """Codes, (K, N, D) float32."""
+        normal = noise.normal.expand(-1, len(self.posterior.mean), -1)
+        codes = self.posterior.at(normal)
+        heavy = normal / noise.chi.sqrt()[..., None]
+        last = 0.0
+        for number, share, widening in MIXTURE:
+            own = (noise.pick >= last) & (noise.pick < last + share)
+            codes = torch.where(own[..., None], self.gaussians[number].at(widening * heavy), codes)
+            last += share
+        return codes.float()
+
+    def log_density(self, latents: Tensor) -> Tensor:
+        """Log density of codes (K, N, D), (K, N) nats, float64."""
+        codes = latents.double()
+        parts = [math.log(POSTERIOR_SHARE) + self.posterior.log_density(codes)]
+        for number, share, widening in MIXTURE:
+            density = self.gaussians[number].student_log_density(codes, widening)
+            parts.append(math.log(share) + density)
         return torch.logsumexp(torch.stack(parts), 0)
 
     def log_weights(self, model: Autoencoder, images: Tensor, noise: Noise) -> Tensor:
@@ -116,17 +141,19 @@ class Proposal:
 
 @torch.no_grad()
 def fit_proposal(model: Autoencoder, inputs: Tensor, images: Tensor) -> Proposal:
-    """Find the mode of p(z|x) and its curvature there, and put a wide mixture upon it.
+    """Find where p(z|x) lies and how wide it is, and put a wider mixture upon it.
 
     The mode is found from q(z|x)'s mean by damped Gauss-Newton steps on log p(x|z) + log p(z). The
-    precision is H = J^T W J + I: J the derivative of the decoder's logits, W what one logit's
-    curvature is: p (1 - p) of a Bernoulli, (p (1 - p) / sigma)^2 of a Gaussian. The proposal is
+    precision there is H = J^T W J + I: J the derivative of the decoder's logits, W the curvature
+    that one logit gives: p (1 - p) of a Bernoulli, (p (1 - p) / sigma)^2 of a Gaussian. That is
+    Laplace's Gaussian. A decoder with kinks bends elsewhere than at the mode, so a second Gaussian
+    (centre m, precision F) is fitted to gradient and curvature at points drawn from it. Codes come
+    from
 
-        0.6 t_8(mode, 1.1^2 H^-1) + 0.2 t_8(mode, 2.2^2 H^-1) + 0.2 q(z|x)
+        0.5 t_8(m, 1.1^2 F^-1) + 0.15 t_8(m, 2.2^2 F^-1) + 0.2 t_8(mode, 1.3^2 H^-1) + 0.15 q(z|x)
 
-    with q's variance on an axis at least 1 / H_ii, so that an encoder whose sigma is far too small
-    (an InfoVAE's) does no harm. A mixture's weights exceed those of any of its parts by at most one
-    over the part's share.
+    with q's variance on an axis at least 1 / F_ii, so that an encoder whose sigma is far too small
+    (an InfoVAE's) does no harm. Whatever one part covers, the mixture covers at that part's share.
 
     Args:
         model: a model whose encoder has a variance.
@@ -134,20 +161,43 @@ def fit_proposal(model: Autoencoder, inputs: Tensor, images: Tensor) -> Proposal
         images: what p(x) is asked of, (N, C, H, W) in [0, 1].
 
     Source: Geweke 1989, "Bayesian inference in econometric models using Monte Carlo integration",
-    for the Student-t at the mode; Owen & Zhou 2000, "Safe and effective importance sampling", for
-    the mixture; Marquardt 1963 for the damping.
+    for the Student-t at the mode; Opper & Archambeau 2009, "The variational Gaussian approximation
+    revisited", for the fit; Owen & Zhou 2000, "Safe and effective importance sampling", for the
+    mixture.
     """
     posterior = model.encode(inputs)
     assert posterior.log_var is not None
     mode = _find_mode(model, images, posterior.mean.float())
     _, precision = _curvature(model, images, mode)
+    laplace = Gaussians(mode.double(), torch.linalg.cholesky(precision))
+    fit, precision = _fit_gaussian(model, images, laplace)
     narrowest = -precision.diagonal(dim1=1, dim2=2).log()
     wide_enough = torch.maximum(posterior.log_var.double(), narrowest)
-    return Proposal(
-        mode.double(),
-        torch.linalg.cholesky(precision),
-        Posterior(posterior.mean.double(), wide_enough),
-    )
+    return Proposal((fit, laplace), Posterior(posterior.mean.double(), wide_enough))
+
+
+def _fit_gaussian(model: Autoencoder, images: Tensor, start: Gaussians) -> tuple[Gaussians, Tensor]:
+    """The Gaussian whose mean gradient is nothing and whose precision is the mean curvature."""
+    generator = torch.Generator().manual_seed(0)
+    found = start
+    precision = start.factor @ start.factor.mT
+    count, width = start.centre.shape
+    for _ in range(_ROUNDS):
+        half = torch.randn((_PAIRS, 1, width), generator=generator, dtype=torch.float64)
+        # Points come with their mirror images: a straight slope cancels.
+        points = found.at(torch.cat([half, -half]).to(images.device).expand(-1, count, -1))
+        gradient, precision = (
+            torch.stack(parts).mean(0)
+            for parts in zip(
+                *(_curvature(model, images, one.float()) for one in points), strict=True
+            )
+        )
+        step = torch.linalg.solve(precision, gradient)
+        # At most as far as a draw of this Gaussian lies from its centre.
+        length = (step * (precision @ step[..., None])[..., 0]).sum(1).sqrt()
+        step *= (width**0.5 / length.clamp_min(width**0.5))[:, None]
+        found = Gaussians(found.centre + step, torch.linalg.cholesky(precision))
+    return found, precision
 
 
 def _log_joint(model: Autoencoder, images: Tensor, codes: Tensor) -> Tensor:
