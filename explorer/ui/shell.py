@@ -41,7 +41,11 @@ def describe(listing: Listing) -> str:
     if undone != "none":
         parts.append(f"undoes {undone}")
     if loss is not None:
-        parts.append(f"{loss:.1f} nats held out")
+        figure = "reconstruction NLL" if config.kind == "ae" else "\N{MINUS SIGN}ELBO"
+        # A density's nats are below 0 where it exceeds 1: no fault, as a reader might think.
+        density = " (of a density)" if config.network.likelihood == "gaussian" else ""
+        number = f"{loss:.1f}".replace("-", "\N{MINUS SIGN}")
+        parts.append(f"test {figure} {number} nats{density}")
     return " · ".join(parts)
 
 
