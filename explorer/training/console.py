@@ -345,6 +345,10 @@ class Session:
 
     def _describe(self, terms: LossTerms) -> str:
         told = f"reconstruction {terms.reconstruction_nll:.2f}"
+        draws = self._trainer.config.importance_samples
+        if draws > 1:
+            # Not the sum of the terms, and lower than it the more draws there are.
+            told = f"the bound of {draws} draws; {told}"
         if self._trainer.config.kind != "ae":
             told += f" + KL {terms.kl:.2f}"
         if self._trainer.config.kind == "infovae":
@@ -403,7 +407,10 @@ class Session:
         written = self._keep(lambda: self._run.save({**plain, **checkpoint}))
         if written and status != TRAINING:
             self._run.forget_state()
-        self._around.say(f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image.")
+        self._around.say(
+            f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image "
+            f"({self._describe(best.held_out)})."
+        )
         if diverged is not None:
             raise TrainingError(f"{diverged} What epoch {best.epoch} had learned is saved.")
         return 0

@@ -245,12 +245,10 @@ class Evaluation:
             "log_likelihood_at_least": f"log p(x) >=, K = {found.samples:,}",
         }
         count = len(found.means)
-        which = f"{count:,} {self.split} images"
-        if count < self.available:
-            which = f"{count:,} of {self.available:,} {self.split} images, drawn at random,"
+        drawn = f", drawn at random from {self.available:,}" if count < self.available else ""
         lines = [
-            f"{self.config.name}: {which} of "
-            f"{Path(self.config.data.name).name}, nats per image, \u00b1 standard error"
+            f"{self.config.name}: {count:,} {self.split} images of "
+            f"{Path(self.config.data.name).name}{drawn}, nats per image, \u00b1 standard error"
         ]
         for name, figure in self.figures().items():
             error = f"\u00b1 {figure.standard_error:.2f}"
