@@ -139,6 +139,15 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
     )
     loss = "reconstruction NLL" if config.kind == "ae" else "negative ELBO"
     value = held_out_loss(config)
+    draws = training["importance_samples"]
+    drawn = "one posterior draw each" if draws == 1 else f"{draws} posterior draws each"
+    if config.kind == "ae":
+        drawn = "at their codes"
+    density = (
+        " They are of a Gaussian's density, which may exceed 1, so they may be below 0."
+        if network.likelihood == "gaussian"
+        else ""
+    )
     lines = [
         f"# {config.name}",
         "",
@@ -151,7 +160,7 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
         f"seed {training['seed']}.",
         *([f"- It undoes: {undone}."] if (undone := describe_corruption(config)) else []),
         f"- Held-out {loss}: {value:.2f} nats per image over "
-        f"{training['held_out_images']:,} images, one posterior draw each. The weights are those "
+        f"{training['held_out_images']:,} images, {drawn}.{density} The weights are those "
         f"of epoch {config.metrics['best_epoch']}, the best by the held-out objective.",
         "",
         "Train it again:",

@@ -437,6 +437,8 @@ def test_the_equation_holds_and_its_terms_light_the_parts_they_come_from(seven):
         for text in page.locator(".post-equation strong").all_inner_texts()
     ]
     assert numbers[0] == pytest.approx(numbers[1] + numbers[2], abs=0.11)
+    expect(page.locator(".post-sum")).to_contain_text("±")
+    expect(page.locator(".post-bar")).to_contain_text("higher −ELBO than")
     plain = shown_input(page)
     term = page.locator(".post-equation").get_by_role("button", name="Reconstruction term")
     term.hover()

@@ -266,6 +266,9 @@ def test_an_importance_weighted_run_says_that_its_loss_is_not_the_sum_of_the_ter
     assert "nats (the bound of 3 draws; reconstruction" in output
     saved = next(line for line in output.splitlines() if "held-out loss" in line)
     assert "(the bound of 3 draws; reconstruction" in saved
+    card = (tmp_path / "out" / "mine" / "CARD.md").read_text()
+    assert "3 posterior draws each." in card
+    assert "below 0" not in card
 
 
 @pytest.mark.slow

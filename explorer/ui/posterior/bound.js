@@ -100,7 +100,7 @@ function buildBar({ terms }) {
   for (const value of ticks(start, end)) {
     chart.append(draw("text", { x: x(value), y: base + 12, "text-anchor": value === start ? "start" : "middle", class: "post-chart-text" }, nats(value).replace(/\.0+$/, "")));
   }
-  const caption = held ? `nats; higher ${figure} than ${Math.round(held.share)} % of ${held.count.toLocaleString("en")} held-out images` : "nats";
+  const caption = held ? `nats; higher ${kl === null ? "NLL" : figure} than ${Math.round(held.share)} % of ${held.count.toLocaleString("en")} held-out images` : "nats";
   chart.append(draw("text", { x: width - right, y: height - 4, "text-anchor": "end", class: "post-chart-text" }, caption));
   chart.setAttribute("aria-label", words.join(" "));
   return chart;
