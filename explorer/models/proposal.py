@@ -71,7 +71,8 @@ class Gaussians:
     def at(self, noise: Tensor) -> Tensor:
         """The codes of standard normal noise, (K, N, D) each."""
         away = torch.linalg.solve_triangular(self.factor.mT, noise.permute(1, 2, 0), upper=True)
-        return self.centre + away.permute(2, 0, 1)
+        codes: Tensor = self.centre + away.permute(2, 0, 1)
+        return codes
 
     def student_log_density(self, codes: Tensor, widening: float) -> Tensor:
         """Log density of the Student-t of this shape, its deviations widened; (K, N, D) -> (K, N).
@@ -270,5 +271,5 @@ def _logit_jacobian(model: Autoencoder, codes: Tensor) -> tuple[Tensor, Tensor]:
     with warnings.catch_warnings():
         # torch compiles rules for the forward mode when it is first used, by what it deprecates.
         warnings.filterwarnings("ignore", message="`torch.jit.script`")
-        logits, slopes = jvp(model.decode_logits, (points,), (axes,))
-    return logits.view(count, width, -1)[:, 0], slopes.view(count, width, -1)
+        answer = jvp(model.decode_logits, (points,), (axes,))
+    return answer[0].view(count, width, -1)[:, 0], answer[1].view(count, width, -1)

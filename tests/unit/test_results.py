@@ -39,20 +39,17 @@ def test_an_nll_stands_beside_its_proposal_and_effective_sample_size(name):
     (row,) = (line for line in RESULTS.splitlines() if line.startswith(f"| `{name}` | mixture"))
     assert f"| {draws['median']:.0f} of {plain['samples']} |" in row
     assert f"| {draws['small_share']:.1%} |" in row.replace(" %", "%")
-    assert f"{plain['images']:,} of {plain['images_available']:,}" in " ".join(RESULTS.split())
+    assert f"| {plain['images']:,} of {plain['images_available']:,} |" in row
 
 
-@pytest.mark.parametrize("name", ["mnist-infovae-16-posterior", "mnist-vae-16-posterior"])
-def test_what_draws_from_the_encoder_alone_give_is_told_as_a_bound(name):
-    plain = read(name)
+def test_what_draws_from_the_encoder_alone_give_is_told_as_a_bound():
+    plain = read("mnist-infovae-16-posterior")
     assert plain["proposal"] == "posterior"
     assert not plain["claimed"]
     assert "nll" not in plain["nats_per_image"]
     found = plain["nats_per_image"]["log_likelihood_at_least"]
     (row,) = (
-        line
-        for line in RESULTS.splitlines()
-        if line.startswith(f"| `{name.removesuffix('-posterior')}` | q(z")
+        line for line in RESULTS.splitlines() if line.startswith("| `mnist-infovae-16` | q(z")
     )
     assert f"≤ {-found['value']:.2f}, not claimed" in row
     assert f"| {plain['effective_samples']['median']:.1f} of {plain['samples']} |" in row
