@@ -214,6 +214,7 @@ def evaluate(arguments: Sequence[str]) -> int:
             folder,
             load_data,
             samples=flags.samples,
+            proposal=flags.proposal,
             most=flags.images,
             seed=flags.seed,
             threads=flags.threads,

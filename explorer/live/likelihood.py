@@ -43,9 +43,10 @@ def likelihood_routes(prefix: str) -> list[BaseRoute]:
 async def serve_likelihood(request: Request) -> Response:
     """Estimate log p(x) of a picture with ever more draws; who leaves, ends it.
 
-    The body is the model's input, H x W x C uint8. Lines of JSON come back: {"samples",
-    "log_likelihood", "standard_error" (null of one draw), "effective", "elbo" (of the same draws)},
-    or {"error"}.
+    The body is the model's input, H x W x C uint8. Lines of JSON come back, the first once the mode
+    of p(z|x) is found: {"samples", "log_likelihood", "standard_error" (null of one draw),
+    "effective", "claimed" (false: so few draws count that it is a lower bound and no more)}, or
+    {"error"}.
     """
     opened = await open_granted(request, shared_hub())
     if isinstance(opened, Response):
@@ -107,6 +108,6 @@ def _line(estimate: "LikelihoodEstimate") -> bytes:
         "log_likelihood": number(float(estimate.log_likelihood[0])),
         "standard_error": number(float(estimate.standard_error[0])),
         "effective": number(float(estimate.effective_samples[0])),
-        "elbo": number(float(estimate.elbo[0])),
+        "claimed": bool(estimate.claimed[0]),
     }
     return json.dumps(content, allow_nan=False).encode() + b"\n"

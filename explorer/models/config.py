@@ -12,6 +12,7 @@ KINDS = ("vae", "ae", "infovae")
 KIND_NAMES = {"vae": "VAE", "ae": "AE", "infovae": "InfoVAE"}
 ACTIVATIONS = ("relu", "tanh")
 LIKELIHOODS = ("bernoulli", "gaussian")
+PROPOSALS = ("laplace", "posterior")  # what codes are drawn from to estimate log p(x)
 CHANNELS = (1, 3)
 SIDE_RANGE = (8, 128)
 LATENT_RANGE = (1, 512)

@@ -349,6 +349,10 @@ class Session:
 
     def _describe(self, terms: LossTerms) -> str:
         told = f"reconstruction {terms.reconstruction_nll:.2f}"
+        draws = self._trainer.config.importance_samples
+        if draws > 1:
+            # Not the sum of the terms, and lower than it the more draws there are.
+            told = f"the bound of {draws} draws; {told}"
         if self._trainer.config.kind != "ae":
             told += f" + KL {terms.kl:.2f}"
         if self._trainer.config.kind == "infovae":
@@ -410,7 +414,8 @@ class Session:
             self._run.forget_state()
         chosen = describe_choice(best.epoch, len(trainer.history))
         self._around.say(
-            f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image, {chosen}."
+            f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image "
+            f"({self._describe(best.held_out)}), {chosen}."
         )
         # Of a run that was stopped it is known that it is not over.
         if status == FINISHED and (fault := self._around.diagnose(folder)):

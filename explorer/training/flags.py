@@ -13,6 +13,7 @@ from explorer.models.config import (
     ARCHITECTURES,
     KINDS,
     LIKELIHOODS,
+    PROPOSALS,
     NetworkConfig,
 )
 from explorer.models.library import SHIPPED
@@ -280,10 +281,17 @@ def build_evaluation_parser() -> argparse.ArgumentParser:
         help="draws an image for the estimate (default: 200)",
     )  # fmt: skip
     parser.add_argument(
-        "--images", type=int, default=0, metavar="N",
-        help="evaluate the first N only; 0 takes all (default: 0)",
+        "--proposal", choices=PROPOSALS, default="laplace",
+        help="draw from a wide Student-t mixture at the mode of p(z|x), or from q(z|x) as most "
+        "published figures do (default: laplace)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    parser.add_argument(
+        "--images", type=int, default=0, metavar="N",
+        help="evaluate N images, drawn at random by the seed; 0 takes all (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of draws and drawn images (default: 0)"
+    )
     parser.add_argument(
         "--threads", type=int, default=0, help="processor threads; 0 takes all (default: 0)"
     )

@@ -147,7 +147,15 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
     loss = "reconstruction NLL" if config.kind == "ae" else "negative ELBO"
     value = held_out_loss(config)
     chosen = describe_choice(config.metrics["best_epoch"], training["epochs_run"])
-    drawn = "" if config.kind == "ae" else ", one posterior draw each"
+    draws = training["importance_samples"]
+    drawn = "one posterior draw each" if draws == 1 else f"{draws} posterior draws each"
+    if config.kind == "ae":
+        drawn = "at their codes"
+    density = (
+        " They are of a Gaussian's density, which may exceed 1, so they may be below 0."
+        if network.likelihood == "gaussian"
+        else ""
+    )
     lines = [
         f"# {config.name}",
         "",
@@ -160,7 +168,8 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
         f"seed {training['seed']}.",
         *([f"- It undoes: {undone}."] if (undone := describe_corruption(config)) else []),
         f"- Held-out {loss}: {value:.2f} nats per image over "
-        f"{training['held_out_images']:,} images{drawn}. The weights are those of {chosen}.",
+        f"{training['held_out_images']:,} images, {drawn}.{density} The weights are those "
+        f"of {chosen}.",
         "",
         "Train it again:",
         "",

@@ -42,9 +42,13 @@ def describe(listing: Listing) -> str:
     if undone != "none":
         parts.append(f"undoes {undone}")
     if loss is not None:
+        figure = "reconstruction NLL" if config.kind == "ae" else "\N{MINUS SIGN}ELBO"
+        # A density's nats are below 0 where it exceeds 1: no fault, as a reader might think.
+        density = " (of a density)" if config.network.likelihood == "gaussian" else ""
+        number = f"{loss:.1f}".replace("-", "\N{MINUS SIGN}")
         epochs = config.training.get("epochs_run")
         chosen = f", best of {epochs} epochs" if isinstance(epochs, int) and epochs > 1 else ""
-        parts.append(f"{loss:.1f} nats held out{chosen}")
+        parts.append(f"test {figure} {number} nats{density}{chosen}")
     return " · ".join(parts)
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -96,7 +97,9 @@ def test_the_picker_says_name_data_kind_latents_and_loss(own):
     options = run(explore).selectbox(key="model").options
     vae = next(option for option in options if option.startswith("bars-vae"))
     assert vae.startswith("bars-vae · bars · VAE · 2 latents · ")
-    assert vae.endswith(" nats held out, best of 2 epochs")
+    assert re.search(r" · test −ELBO [0-9.]+ nats, best of 2 epochs$", vae)
+    ae = next(option for option in options if option.startswith("bars-ae"))
+    assert re.search(r" · test reconstruction NLL [0-9.]+ nats, best of 2 epochs$", ae)
 
 
 def test_a_new_checkpoint_is_listed_without_a_restart(own):
@@ -651,7 +654,7 @@ def train_again(folder, loss=LOSS):
 
 def loss_of(app, name="bars-vae"):
     option = next(o for o in app.selectbox(key="model").options if o.startswith(name))
-    return float(option.split(" · ")[-1].split()[0])
+    return float(option.split(" nats")[0].split()[-1])
 
 
 def granted(folder):

@@ -257,6 +257,21 @@ def test_a_run_makes_a_checkpoint_that_the_app_lists(tiny, tmp_path):
 
 
 @pytest.mark.slow
+def test_an_importance_weighted_run_says_that_its_loss_is_not_the_sum_of_the_terms(tiny, tmp_path):
+    code, output = train(
+        "--data", tiny, "--latent-dim", 2, "--epochs", 1, "--importance-samples", 3,
+        "--name", "mine", "--out", tmp_path / "out", cwd=tmp_path,
+    )  # fmt: skip
+    assert code == 0, output
+    assert "nats (the bound of 3 draws; reconstruction" in output
+    saved = next(line for line in output.splitlines() if "held-out loss" in line)
+    assert "(the bound of 3 draws; reconstruction" in saved
+    card = (tmp_path / "out" / "mine" / "CARD.md").read_text()
+    assert "3 posterior draws each." in card
+    assert "below 0" not in card
+
+
+@pytest.mark.slow
 def test_the_cards_command_trains_the_same_model_again(tiny, tmp_path):
     code, output = train(
         "--data", tiny, "--kind", "ae", "--latent-dim", 2, "--epochs", 2, "--hidden-dims", 24, 12,

@@ -111,14 +111,17 @@ def show_table(everyone: Sequence[EncodedPicture], codes: Codes) -> None:
             "Picture": st.column_config.ImageColumn("Picture", width=70, help="The model's input."),
             "No.": st.column_config.NumberColumn(width=50),
             bound: st.column_config.NumberColumn(
-                format="%.1f", help="What the picture costs the model; lower is better."
+                format="%.1f",
+                help="Reconstruction, the mean over 32 draws from q(z|x), plus KL; lower is better."
+                if codes.kl is not None
+                else "\N{MINUS SIGN}log p(x|z) at the picture's code; lower is better.",
             ),
             "KL, nats": st.column_config.NumberColumn(format="%.1f"),
             "Percentile": st.column_config.ProgressColumn(
                 format="%.0f",
                 min_value=0,
                 max_value=100,
-                help="The share of held-out pictures that cost less.",
+                help=f"The share of held-out images whose {bound.removesuffix(', nats')} is lower.",
             ),
             "Nearest class": st.column_config.TextColumn(
                 help="What most of the 12 nearest held-out pictures are."

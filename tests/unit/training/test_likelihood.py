@@ -76,7 +76,9 @@ def test_the_bounds_mean_is_the_loops_within_its_error(one_axis, bars):
 def test_one_sample_estimates_the_bound_itself(one_axis, bars):
     index = bars.held_out_index
     runs = [
-        measure_likelihood(one_axis.model, one_axis.config, bars, index, samples=1, seed=seed)
+        measure_likelihood(
+            one_axis.model, one_axis.config, bars, index, samples=1, proposal="posterior", seed=seed
+        )
         for seed in range(40)
     ]
     differences = np.array([(run.nll - run.negative_elbo).mean() for run in runs])
@@ -125,7 +127,7 @@ def test_a_checkpoint_is_evaluated_with_its_settings(checkpoints, bars, tmp_path
         checkpoints / "bars-vae", lambda _name, _size: bars, samples=20, most=10
     )
     told = evaluation.describe()
-    assert "10 held-out images of bars" in told
+    assert "10 held-out images of bars, drawn at random from 24" in told
     assert "NLL estimate, K = 20" in told
     assert "of 2" in told
     evaluation.save(tmp_path / "figures.json")
@@ -157,3 +159,90 @@ def test_a_checkpoint_is_found_by_name_and_by_path(checkpoints, monkeypatch):
     assert find_checkpoint("bars-ae") == checkpoints / "bars-ae"
     with pytest.raises(CheckpointError, match=r"no checkpoint 'nothing': there are .*bars-ae"):
         find_checkpoint("nothing")
+
+
+@pytest.fixture(scope="module")
+def narrow(bars):
+    """A model of one latent axis whose encoder claims a sigma of 1e-4, as an InfoVAE's does."""
+    network = NetworkConfig(latent_dim=1, hidden_dims=(16,))
+    trainer = Trainer(TrainConfig(data="bars", network=network), bars)
+    with torch.no_grad():
+        trainer.model.encoder.log_var.weight.zero_()
+        trainer.model.encoder.log_var.bias.fill_(2 * np.log(1e-4))
+    return trainer
+
+
+def test_a_narrow_encoder_is_seen_through_or_nothing_is_claimed(narrow, bars):
+    index = bars.held_out_index[:20]
+    images = torch.from_numpy(bars.floats(index))
+    exact = integrate_nll(narrow.model, images).numpy()
+    found, blind = (
+        measure_likelihood(narrow.model, narrow.config, bars, index, samples=400, proposal=name)
+        for name in ("laplace", "posterior")
+    )
+    assert found.claimed
+    assert np.median(found.effective) > 100
+    assert found.nll.mean() == pytest.approx(exact.mean(), abs=0.05)
+    # Every weight of the narrow draws is nearly the same: they cover a sliver of p(z|x) evenly.
+    assert blind.nll.mean() > exact.mean() + 3
+
+
+def test_where_few_draws_count_a_lower_bound_is_told_and_no_nll(checkpoints, bars, tmp_path):
+    evaluation = evaluate_checkpoint(
+        checkpoints / "bars-vae", lambda _name, _size: bars, samples=8, most=10
+    )
+    assert evaluation.likelihood.small_share == 1  # of 8 draws no more than 8 count
+    assert "nll" not in evaluation.figures()
+    assert evaluation.figures()["log_likelihood_at_least"].value < 0
+    told = evaluation.describe()
+    assert "log p(x) >=, K = 8" in told
+    assert "no NLL is claimed" in told
+    assert "NLL estimate" not in told
+    evaluation.save(tmp_path / "figures.json")
+    plain = json.loads((tmp_path / "figures.json").read_text())
+    assert plain["claimed"] is False
+    assert plain["effective_samples"]["small_share"] == 1
+
+
+def test_the_effective_sample_size_and_the_proposal_stand_beside_the_estimate(
+    checkpoints, bars, tmp_path
+):
+    evaluation = evaluate_checkpoint(
+        checkpoints / "bars-vae", lambda _name, _size: bars, samples=300, most=10
+    )
+    median = np.median(evaluation.likelihood.effective)
+    assert f"median {median:.1f}" in evaluation.describe()
+    assert "mode of p(z|x)" in evaluation.describe()
+    evaluation.save(tmp_path / "figures.json")
+    plain = json.loads((tmp_path / "figures.json").read_text())
+    assert plain["proposal"] == "laplace"
+    assert plain["claimed"] is True
+    assert plain["effective_samples"]["median"] == pytest.approx(median)
+    assert plain["effective_samples"]["small_below"] == 10
+
+
+def test_fewer_images_than_all_are_drawn_and_not_the_first(checkpoints, bars):
+    def measure(seed):
+        return evaluate_checkpoint(
+            checkpoints / "bars-vae", lambda _name, _size: bars, samples=2, most=10, seed=seed
+        )
+
+    one, other = measure(0), measure(1)
+    assert "drawn at random" in one.describe()
+    assert not np.array_equal(one.likelihood.means, other.likelihood.means)
+    np.testing.assert_array_equal(one.likelihood.means, measure(0).likelihood.means)
+
+
+def test_a_proposal_that_is_unknown_is_named(one_axis, bars):
+    with pytest.raises(ConfigError, match="proposal is 'prior'"):
+        measure_likelihood(
+            one_axis.model, one_axis.config, bars, bars.held_out_index, proposal="prior"
+        )
+
+
+def test_the_nats_of_grey_images_are_told_to_be_no_density(checkpoints, bars):
+    grey = ((bars.images > 0) & (bars.images < 255)).any()
+    told = evaluate_checkpoint(
+        checkpoints / "bars-vae", lambda _name, _size: bars, samples=2, most=5
+    ).describe()
+    assert ("no density of grey images" in told) == grey
