@@ -42,6 +42,7 @@ TOKEN_HEADER = "x-explorer-token"  # noqa: S105 - a header's name
 # Streamlit's server would compress them, which takes longer than sending them.
 AS_THEY_ARE = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
 MOST_NEIGHBOURS = 400
+REFUSED_AFTER = 1.0  # seconds: who is refused would else ask again at once
 SHEET_COST = MOST_PICTURES / 16  # messages: of pictures in passes of 16
 LARGEST_SIDE = 128
 LARGEST_JSON = 1 << 16  # bytes of a request
@@ -150,6 +151,7 @@ async def pay(hub: Hub, token: str, cost: float) -> Response | None:
             f"This page asked for so much that this would wait {seconds:.0f} seconds, and "
             f"{LONGEST_DEBT:.0f} is the most: ask again later."
         )
+        await asyncio.sleep(REFUSED_AFTER)
         return PlainTextResponse(words, status_code=429)
     if seconds > 0:
         await asyncio.sleep(seconds)
