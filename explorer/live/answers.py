@@ -352,16 +352,15 @@ def give_pictures(model: OpenedModel, request: Request, body: bytes) -> Response
     """Decodings of codes, float32 (k, D): pictures uint8 (k, H, W, C)."""
     side = read_number(request, "side", LARGEST_SIDE, 1, LARGEST_SIDE)
     latents = read_codes(body, model.latent_dim)
-    pictures = shared_hub().engine.decode(model, latents, session_of(request))
+    pictures = shared_hub().engine.decode(model, latents)
     return _sheet(pictures, side, real=False)
 
 
 def give_sheet(model: OpenedModel, request: Request, body: bytes) -> Response:
     """The images of rows, uint32 (k,): pictures uint8 (k, H, W, C)."""
     side = read_number(request, "side", LARGEST_SIDE, 1, LARGEST_SIDE)
-    decode = partial(shared_hub().engine.decode, session=session_of(request))
     rows = read_rows(body, len(model.encodings.mean))
-    pictures, real = pictures_of_rows(model, rows, decode)
+    pictures, real = pictures_of_rows(model, rows, shared_hub().engine.decode)
     return _sheet(pictures, side, real=real)
 
 
