@@ -42,6 +42,7 @@ TOKEN_HEADER = "x-explorer-token"  # noqa: S105 - a header's name
 # Streamlit's server would compress them, which takes longer than sending them.
 AS_THEY_ARE = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
 MOST_NEIGHBOURS = 400
+REFUSED_AFTER = 1.0  # seconds: who is refused would else ask again at once
 SHEET_COST = MOST_PICTURES / 16  # messages: of pictures in passes of 16
 LARGEST_SIDE = 128
 LARGEST_JSON = 1 << 16  # bytes of a request
@@ -150,6 +151,7 @@ async def pay(hub: Hub, token: str, cost: float) -> Response | None:
             f"This page asked for so much that this would wait {seconds:.0f} seconds, and "
             f"{LONGEST_DEBT:.0f} is the most: ask again later."
         )
+        await asyncio.sleep(REFUSED_AFTER)
         return PlainTextResponse(words, status_code=429)
     if seconds > 0:
         await asyncio.sleep(seconds)
@@ -351,16 +353,15 @@ def give_pictures(model: OpenedModel, request: Request, body: bytes) -> Response
     """Decodings of codes, float32 (k, D): pictures uint8 (k, H, W, C)."""
     side = read_number(request, "side", LARGEST_SIDE, 1, LARGEST_SIDE)
     latents = read_codes(body, model.latent_dim)
-    pictures = shared_hub().engine.decode(model, latents, session_of(request))
+    pictures = shared_hub().engine.decode(model, latents)
     return _sheet(pictures, side, real=False)
 
 
 def give_sheet(model: OpenedModel, request: Request, body: bytes) -> Response:
     """The images of rows, uint32 (k,): pictures uint8 (k, H, W, C)."""
     side = read_number(request, "side", LARGEST_SIDE, 1, LARGEST_SIDE)
-    decode = partial(shared_hub().engine.decode, session=session_of(request))
     rows = read_rows(body, len(model.encodings.mean))
-    pictures, real = pictures_of_rows(model, rows, decode)
+    pictures, real = pictures_of_rows(model, rows, shared_hub().engine.decode)
     return _sheet(pictures, side, real=real)
 
 

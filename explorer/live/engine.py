@@ -4,8 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from explorer.errors import CheckpointError, ExplorerError
 from explorer.live.model import Cycle, OpenedModel
 from explorer.live.protocol import write_decoded
+from explorer.live.threads import use_one_thread
 from explorer.live.turns import Turns
 from explorer.live.views import View
 
@@ -71,29 +71,6 @@ class TruthJob:
 Job = PictureJob | TruthJob
 
 
-@dataclass(eq=False, slots=True)
-class _BulkJob:
-    """Many codes, of which a slice is decoded at a time.
-
-    Attributes:
-        model: the checkpoint.
-        latents: (k, D).
-        session: who asks.
-        answer: is given the pictures, (k, H, W, C) uint8.
-        parts: those decoded so far.
-        done: how many codes they are of.
-        slice: how many codes come next.
-    """
-
-    model: OpenedModel
-    latents: NDArray[np.float32]
-    session: Hashable
-    answer: "Future[NDArray[np.uint8]]"
-    parts: list[NDArray[np.uint8]] = field(default_factory=list)
-    done: int = 0
-    slice: int = FIRST_SLICE
-
-
 class Engine:
     """Decodes codes as they come; each sender has a few places, each of which its newest job takes.
 
@@ -105,9 +82,11 @@ class Engine:
     def __init__(self) -> None:
         self._pictures: Turns[PictureJob] = Turns()
         self._truths: Turns[TruthJob] = Turns()
-        self._bulk: Turns[_BulkJob] = Turns()
-        self._last_truth = self._last_slice = -np.inf
-        self._changed = threading.Condition()
+        self._last_truth = -np.inf
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)
+        self._idle = threading.Condition(lock)
+        self._decoding = False
         self._thread: threading.Thread | None = None
 
     def submit(
@@ -137,20 +116,25 @@ class Engine:
             self._pictures.withdraw(session, (sender, GHOSTED))
             self._truths.withdraw(session, (sender, TRUTHS))
 
-    def decode(
-        self, model: OpenedModel, latents: NDArray[np.float32], session: Hashable
-    ) -> NDArray[np.uint8]:
-        """Many codes (k, D) as pictures, (k, H, W, C); waits for them, and lets drags go first.
+    def decode(self, model: OpenedModel, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Many codes (k, D) as pictures, (k, H, W, C), on the calling thread; drags go first.
 
         Raises:
             CheckpointError: if the model cannot be used.
         """
-        _ = model.codec  # who is first waits for torch and weights, and not everybody
-        job = _BulkJob(model, latents, session, Future())
-        with self._changed:
-            self._bulk.put(session, job, job)
-            self._wake()
-        return job.answer.result()
+        use_one_thread()
+        parts, done, size = [], 0, FIRST_SLICE
+        while done < len(latents):
+            with self._changed:
+                self._idle.wait_for(
+                    lambda: not self._pictures and not self._decoding, BULK_PATIENCE
+                )
+            start = time.monotonic()
+            parts.append(model.codec.decode_pixels(latents[done : done + size]))
+            done += size
+            share = SLICE_SECONDS / max(time.monotonic() - start, 1e-6)
+            size = int(np.clip(size * min(share, 4.0), 1, LARGEST_SLICE))
+        return np.concatenate(parts)
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -158,18 +142,17 @@ class Engine:
             self._thread.start()
         self._changed.notify()
 
-    def _take(self) -> Sequence[Job] | _BulkJob:
+    def _take(self) -> Sequence[Job]:
         with self._changed:
-            while not self._pictures and not self._truths and not self._bulk:
+            self._decoding = False
+            while not self._pictures and not self._truths:
+                self._idle.notify_all()
                 self._changed.wait()
             now = time.monotonic()
-            if self._bulk and (
-                not (self._pictures or self._truths) or now - self._last_slice >= BULK_PATIENCE
-            ):
-                return self._bulk.take(next(self._bulk.sessions()))
             if self._truths and (not self._pictures or now - self._last_truth >= TRUTH_PATIENCE):
                 self._last_truth = now
                 return _take_batch(self._truths)
+            self._decoding = True
             return _take_batch(self._pictures)
 
     def _work(self) -> None:
@@ -180,33 +163,10 @@ class Engine:
         torch.set_num_threads(1)
         while True:
             jobs = self._take()
-            if isinstance(jobs, _BulkJob):
-                self._decode_slice(jobs)
-                del jobs
-                continue
             for job, answer in zip(jobs, _answer(jobs), strict=True):
                 _deliver(job.deliver, answer)
             # Until the next batch, nothing of this one is kept: its model may be a large one.
             del jobs, job, answer
-
-    def _decode_slice(self, job: _BulkJob) -> None:
-        start = time.monotonic()
-        codes = job.latents[job.done : job.done + job.slice]
-        try:
-            job.parts.append(job.model.codec.decode_pixels(codes))
-        except Exception as error:  # noqa: BLE001 - raised where the pictures are waited for
-            job.answer.set_exception(error)
-            return
-        job.done += len(codes)
-        self._last_slice = time.monotonic()
-        if job.done >= len(job.latents):
-            job.answer.set_result(np.concatenate(job.parts))
-            return
-        share = SLICE_SECONDS / max(self._last_slice - start, 1e-6)
-        job.slice = int(np.clip(job.slice * min(share, 4.0), 1, LARGEST_SLICE))
-        with self._changed:
-            # Behind the other sessions, and behind what this one asked for before.
-            self._bulk.put(job.session, job, job)
 
 
 def _deliver(deliver: Callable[[Any], None], answer: object) -> None:

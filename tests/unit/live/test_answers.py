@@ -17,7 +17,7 @@ from PIL import Image
 from explorer.errors import LatentError
 from explorer.images.registry import load_images
 from explorer.latent.neighbours import nearest
-from explorer.live import budget, exports
+from explorer.live import answers, budget, exports
 from explorer.live.answers import read_body
 from explorer.live.exports import projector_points, write_codes
 from explorer.live.hub import shared_hub
@@ -295,6 +295,7 @@ def test_who_asks_for_too_many_pictures_is_told_and_another_session_is_answered(
     host, token, checkpoints, monkeypatch
 ):
     # Two sheets, and no third for hours.
+    monkeypatch.setattr(answers, "REFUSED_AFTER", 0)
     monkeypatch.setattr(budget, "MESSAGES_A_SECOND", 1e-3)
     monkeypatch.setattr(budget, "BURST", 5e4)
     hub = shared_hub()
