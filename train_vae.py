@@ -12,11 +12,11 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from explorer.errors import ConfigError, ExplorerError, LatentError
+from explorer.errors import ConfigError, ExplorerError
 from explorer.models.library import SHIPPED
 from explorer.training.flags import build_evaluation_parser, parse_flags
 from explorer.training.streams import Forgiving
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from explorer.images.dataset import ImageSet
     from explorer.training.loop import Trainer
 
+Result = TypeVar("Result")
 FIRST = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun starts, one talks
 
 
@@ -94,7 +95,7 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
     from tqdm import tqdm
 
     from explorer.encode.heldout import measure_held_out, save_held_out
-    from explorer.latent.projection import fit_projection
+    from explorer.latent.projection import fit_projection, project_principal
     from explorer.models.checkpoint import HELD_OUT, REPORT
     from explorer.regularity.report import HeldOut, measure_regularity, save_report
     from explorer.training.evaluation import encode_held_out
@@ -109,36 +110,51 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
         bar_format="{bar} {n_fmt}/{total_fmt} {elapsed}  {desc}",
         file=Forgiving(sys.stderr),
     ) as bar:
-        projection = fit_projection(
-            encodings.mean, seed=config.seed, progress=bar.set_description_str
+
+        def attempt(failed: str, later: str, work: Callable[[], Result]) -> Result | None:
+            try:
+                return work()
+            except Exception as error:  # noqa: BLE001 (nothing that can be made later may cost the trained model)
+                say(f"{failed}: {describe_failure(error)} {later}")
+                return None
+            finally:
+                bar.update()
+
+        projection = attempt(
+            "No UMAP was fitted",
+            "The map shows principal components instead; fit another one on the page Explore.",
+            lambda: fit_projection(
+                encodings.mean, seed=config.seed, progress=bar.set_description_str
+            ),
         )
-        bar.update()
+        if projection is None:
+            projection = project_principal(encodings.mean, seed=config.seed)
         bar.set_description_str("measuring regularity")
         more = {}
-        try:
-            held_out = HeldOut.from_evaluation(encodings, reconstructions)
-            report = measure_regularity(held_out, seed=config.seed)
-        except LatentError as error:
-            # Too few images to measure with; the trained model is none the worse.
-            say(f"Not measured: {error}")
-        else:
+        report = attempt(
+            "Not measured",
+            f"Measure later: python -m explorer.regularity {quote_name(folder)}",
+            lambda: measure_regularity(
+                HeldOut.from_evaluation(encodings, reconstructions), seed=config.seed
+            ),
+        )
+        if report is not None:
             more[REPORT] = lambda path: save_report(path, report)
-        bar.update()
         bar.set_description_str("scoring held-out images")
-        try:
-            scores = measure_held_out(
+        scores = attempt(
+            "Not scored",
+            f"Score later: python -m explorer.encode.familiarity {quote_name(folder)}",
+            lambda: measure_held_out(
                 codec,
                 encodings,
                 trainer.images,
                 progress=lambda share: bar.set_description_str(
                     f"scoring held-out images: {share:.0%}"
                 ),
-            )
-        except LatentError as error:
-            say(f"Not scored: {error}")
-        else:
+            ),
+        )
+        if scores is not None:
             more[HELD_OUT] = lambda path: save_held_out(path, scores)
-        bar.update()
         bar.set_description_str("saving")
         if not replace:
             folder = free_name(folder)
@@ -149,9 +165,26 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
             projection,
             command=command,
             more=more,
+            lost=lambda name, error: say(
+                f"The checkpoint has no {name}: {describe_failure(error)}"
+            ),
         )
         bar.update()
     return folder
+
+
+def describe_failure(error: Exception) -> str:
+    """Why an optional step failed, as a sentence."""
+    if isinstance(error, MemoryError):
+        return "There is not enough memory."
+    if isinstance(error, ExplorerError):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).rstrip('.')}."
+
+
+def quote_name(folder: Path) -> str:
+    """What a checkpoint is called on a command line: its name, or where it lies elsewhere."""
+    return shlex.quote(folder.name if folder.parent == SHIPPED else str(folder))
 
 
 def free_name(folder: Path) -> Path:

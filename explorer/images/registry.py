@@ -21,6 +21,7 @@ from explorer.images.idx import FASHION_MNIST, MNIST, load_idx
 from explorer.images.idx_folder import is_idx_path, load_idx_folder
 from explorer.images.olivetti import load_olivetti
 from explorer.images.sprites import SPRITES
+from explorer.storage import is_writable, temporary_cache
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and how much there is (bytes or files)."""
@@ -36,7 +37,10 @@ def data_folder() -> Path:
     setting = os.environ.get("EXPLORER_DATA")
     if setting:
         return Path(setting).expanduser()
-    return platformdirs.user_cache_path("latent-explorer", appauthor=False)
+    folder = platformdirs.user_cache_path("latent-explorer", appauthor=False)
+    if folder.is_dir() or is_writable(folder):
+        return folder
+    return temporary_cache(folder)
 
 
 def known_factors(spec: str) -> tuple[FactorSpec, ...]:

@@ -178,6 +178,7 @@ def save_run(
     *,
     command: str,
     more: Mapping[str, Callable[[Path], None]],
+    lost: Callable[[str, Exception], None] | None = None,
 ) -> CheckpointConfig:
     """Write the checkpoint of the best epoch.
 
@@ -188,14 +189,37 @@ def save_run(
         projection: of their codes.
         command: the command line that trains it again.
         more: a writer for each further file, by name.
+        lost: is told what the checkpoint can be read without, and could not be written; without
+            it that raises.
 
     Returns:
         What stands in config.json.
+
+    Raises:
+        CheckpointError: if it cannot be written.
     """
     config = checkpoint_config(trainer)
     axes = summarise_axes(encodings.mean, encodings.log_var)
     metrics = {**config.metrics, "active_units": int(axes.active.sum())}
     config = CheckpointConfig(**{**vars(config), "metrics": metrics})
+
+    def optional(name: str, write: Callable[[Path], None]) -> Callable[[Path], None]:
+        def attempt(path: Path) -> None:
+            try:
+                write(path)
+            except Exception as error:
+                if lost is None:
+                    raise
+                path.unlink(missing_ok=True)
+                lost(name, error)
+
+        return attempt
+
+    extra = {
+        HISTORY: lambda path: write_history(path, trainer.history),
+        CARD: lambda path: write_card(path, config, command),
+        **more,
+    }
     save_checkpoint(
         folder,
         config,
@@ -203,9 +227,7 @@ def save_run(
         encodings,
         {
             PROJECTION: lambda path: save_projection(path, projection),
-            HISTORY: lambda path: write_history(path, trainer.history),
-            CARD: lambda path: write_card(path, config, command),
-            **more,
+            **{name: optional(name, write) for name, write in extra.items()},
         },
     )
     return config
