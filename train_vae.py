@@ -222,7 +222,8 @@ def evaluate(arguments: Sequence[str]) -> int:
     from explorer.training.likelihood import evaluate_checkpoint
 
     folder = find_checkpoint(flags.name)
-    with tqdm(unit=" images", unit_scale=True, leave=False) as bar:
+    told = Forgiving(sys.stderr)
+    with tqdm(unit=" images", unit_scale=True, leave=False, file=told) as bar:
 
         def progress(count: int, total: int) -> None:
             bar.total = total
@@ -237,7 +238,7 @@ def evaluate(arguments: Sequence[str]) -> int:
             threads=flags.threads,
             progress=progress,
         )
-    print(evaluation.describe())
+    say(evaluation.describe())
     if flags.json is not None:
         evaluation.save(flags.json)
     return 0
@@ -308,10 +309,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return gallery(words[1:])
         return train(parse_flags(words))
     except ExplorerError as error:
-        print(f"train_vae.py: {error}", file=sys.stderr)
+        Forgiving(sys.stderr).write(f"train_vae.py: {error}\n")
         return 2
     except KeyboardInterrupt:
-        print("\nEnded.", file=sys.stderr)
+        Forgiving(sys.stderr).write("\nEnded.\n")
         return 130
 
 

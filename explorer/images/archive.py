@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import DataError
 from explorer.images.dataset import MAX_BYTES, ImageSet, check_count, check_sides, split_images
+from explorer.images.names import escape_name
 from explorer.storage import read_array_header
 
 HELD_OUT_SHARE = 0.1
@@ -54,7 +55,7 @@ def load_archive(path: Path) -> ImageSet:
     indices, classes = (None, ()) if labels is None else _to_classes(labels, len(pixels), path)
     train_index, held_out_index = split_images(len(pixels), HELD_OUT_SHARE)
     return ImageSet(
-        name=str(path),
+        name=escape_name(str(path)),
         images=pixels,
         labels=indices,
         classes=classes,
@@ -183,4 +184,4 @@ def _to_classes(
                 f"labels in {path} are bytes that are not UTF-8 ({error.reason}): save strings."
             ) from error
     names, indices = np.unique(labels, return_inverse=True)
-    return indices.astype(np.int64), tuple(str(name) for name in names)
+    return indices.astype(np.int64), tuple(escape_name(str(name)) for name in names)

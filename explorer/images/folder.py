@@ -30,6 +30,7 @@ from explorer.images.decoding import (
     to_plain,
     white_value,
 )
+from explorer.images.names import escape_name
 
 HELD_OUT_SHARE = 0.1
 
@@ -78,7 +79,7 @@ def load_folder(
         images, fingerprint = _to_cache(folder, files, labels, size, cache, progress)
     train_index, held_out_index = split_images(len(files), HELD_OUT_SHARE)
     image_set = ImageSet(
-        name=str(folder),
+        name=escape_name(str(folder)),
         images=images,
         labels=labels,
         classes=classes,
@@ -131,7 +132,7 @@ def _list_images(folder: Path) -> tuple[list[str], NDArray[np.int64] | None, tup
     classes = tuple(sorted(by_class))
     files = [path for name in classes for path in sorted(by_class[name])]
     labels = np.repeat(np.arange(len(classes)), [len(by_class[name]) for name in classes])
-    return files, labels.astype(np.int64), classes
+    return files, labels.astype(np.int64), tuple(map(escape_name, classes))
 
 
 def _raise(error: OSError) -> None:

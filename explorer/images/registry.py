@@ -19,6 +19,7 @@ from explorer.images.folder import fit_picture, load_folder
 from explorer.images.generated import FactorSpec, load_generated, parse_count
 from explorer.images.idx import FASHION_MNIST, MNIST, load_idx
 from explorer.images.idx_folder import is_idx_path, load_idx_folder
+from explorer.images.names import unescape_path
 from explorer.images.olivetti import load_olivetti
 from explorer.images.sprites import SPRITES
 from explorer.storage import is_writable, temporary_cache
@@ -116,7 +117,7 @@ def _find_path(spec: str) -> Path:
         ".npz file"
     )
     try:
-        path = Path(spec).expanduser()
+        path = unescape_path(spec)
         is_folder, is_file = path.is_dir() or is_idx_path(path), path.is_file()
     except (OSError, RuntimeError) as error:
         raise DataError(f"{spec!r} is not a data set ({error}): give {allowed}.") from error

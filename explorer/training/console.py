@@ -28,6 +28,7 @@ from explorer.training.flags import command_line, read_config
 from explorer.training.loop import EpochReport, Trainer
 from explorer.training.naming import checkpoint_name
 from explorer.training.processes import join_processes
+from explorer.training.run import check_result
 from explorer.training.runs import (
     DIVERGED,
     FINISHED,
@@ -100,6 +101,7 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
             images = around.load_data(config.data, config.size)
         config = replace(config, data=images.name)
         # Now, and not after an hour of training.
+        check_result(config, images)
         check_writable(flags.out)
         # All that can be refused is, before the run is written down.
         trainer = Trainer(config, images, processes, compiled=flags.compile)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.errors import ConfigError
+from explorer.images.names import escape_name
 from explorer.models.config import (
     ACTIVATIONS,
     ARCHITECTURES,
@@ -252,6 +253,7 @@ def command_line(flags: argparse.Namespace) -> str:
             words += [flag, *map(str, value)]
         else:
             text = f"{value[0]}x{value[1]}" if action.dest == "size" else str(value)
+            text = escape_name(text)
             # A value with a dash in front would be taken for a flag.
             words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]
     return shlex.join(words)

@@ -1,24 +1,30 @@
 """From a finished training to the checkpoint folder."""
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 from explorer import __version__
+from explorer.images.dataset import ImageSet
 from explorer.latent.axes import summarise_axes
 from explorer.latent.projection import Projection, save_projection
+from explorer.models.autoencoder import Autoencoder
 from explorer.models.checkpoint import (
     CARD,
     HISTORY,
     PROJECTION,
     Encodings,
+    check_storable,
     held_out_loss,
     save_checkpoint,
 )
 from explorer.models.codec import Codec
 from explorer.models.config import CheckpointConfig, DataConfig, NetworkConfig
-from explorer.training.loop import Trainer
+from explorer.training.config import TrainConfig
+from explorer.training.loop import EpochReport, Trainer
 from explorer.training.naming import checkpoint_name
 from explorer.training.runs import write_history
 
@@ -27,7 +33,15 @@ RECORDED = ("torch", "numpy", "umap-learn", "scikit-learn", "streamlit")
 
 def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
     """What stands in config.json, before the encodings are known."""
-    config, images, best = trainer.config, trainer.images, trainer.best
+    return _describe(trainer.config, trainer.images, trainer.history, trainer.best)
+
+
+def _describe(
+    config: TrainConfig,
+    images: ImageSet,
+    history: Sequence[EpochReport] = (),
+    best: EpochReport | None = None,
+) -> CheckpointConfig:
     metrics: dict[str, float] = {}
     if best is not None:
         metrics = {
@@ -37,7 +51,7 @@ def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
             "held_out_kl": best.held_out.kl,
             "best_epoch": best.epoch,
             "images_per_second": round(
-                sum(report.images_per_second for report in trainer.history) / len(trainer.history)
+                sum(report.images_per_second for report in history) / len(history)
             ),
         }
         if config.kind == "infovae":
@@ -61,7 +75,7 @@ def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
             **config.training(),
             "corrupt_amount": config.amount,
             "optimizer": "adam",
-            "epochs_run": len(trainer.history),
+            "epochs_run": len(history),
             "train_images": len(images.train_index),
             "held_out_images": len(images.held_out_index),
         },
@@ -71,6 +85,23 @@ def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
             "python": platform.python_version(),
             **{package: version(package) for package in RECORDED},
         },
+    )
+
+
+def check_result(config: TrainConfig, images: ImageSet) -> None:
+    """See, before memory is taken and time is spent, that what will be saved can be opened.
+
+    Raises:
+        ConfigError: what would be refused.
+    """
+    with torch.device("meta"):
+        model = Autoencoder(config.kind, config.network, images.image_shape)
+    size = sum(one.numel() * one.element_size() for one in model.state_dict().values())
+    check_storable(
+        _describe(config, images),
+        size,
+        len(images.held_out_index),
+        "give smaller --hidden-dims, --width or --latent-dim, or fewer images and classes",
     )
 
 

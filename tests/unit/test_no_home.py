@@ -88,7 +88,7 @@ def test_a_fitted_map_is_kept_without_a_home(place):
 @needs_root
 @pytest.mark.slow
 def test_a_training_without_a_home_saves_a_checkpoint_with_its_map(place):
-    write_images(place / "tiny.npz")
+    write_images(place / "tiny.npz", 240)
     code, output = run_as_nobody(
         ROOT / "train_vae.py", "--data", "tiny.npz", "--latent-dim", 3, "--hidden-dims", 8,
         "--epochs", 1, "--threads", 1, "--name", "mine", "--out", "out", cwd=place,

@@ -301,6 +301,10 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(tiny, tmp_path):
         (["--data", "digits", "--name", "../up"], "it becomes a folder's name"),
         (["--data", "digits", "--threads", "-1"], "threads is -1"),
         (["--data", "empty"], "no image"),
+        (
+            ["--data", "digits", "--hidden-dims", "8192", "8192", "8192", "--latent-dim", "512"],
+            "model.safetensors would take 1,1",
+        ),
         (["--kind", "gan"], "invalid choice: 'gan'"),
         (["--data", "digits", "--out", "taken/below"], "Nothing can be written into"),
         (["--size", "big"], "'big' is no size; give HEIGHTxWIDTH"),
