@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from explorer.errors import ConfigError, ExplorerError
+from explorer.errors import CheckpointError, ConfigError, ExplorerError
 from explorer.models.library import SHIPPED
 from explorer.training.flags import build_evaluation_parser, parse_flags
 from explorer.training.streams import Forgiving
@@ -158,19 +158,44 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
         bar.set_description_str("saving")
         if not replace:
             folder = free_name(folder)
-        save_run(
-            folder,
-            trainer,
-            encodings,
-            projection,
-            command=command,
-            more=more,
-            lost=lambda name, error: say(
-                f"The checkpoint has no {name}: {describe_failure(error)}"
-            ),
-        )
+
+        def save(target: Path) -> None:
+            save_run(
+                target,
+                trainer,
+                encodings,
+                projection,
+                command=command,
+                more=more,
+                lost=lambda name, error: say(
+                    f"The checkpoint has no {name}: {describe_failure(error)}"
+                ),
+            )
+
+        try:
+            save(folder)
+        except CheckpointError as error:
+            folder = save_elsewhere(folder, save, error)
         bar.update()
     return folder
+
+
+def save_elsewhere(folder: Path, save: Callable[[Path], None], error: CheckpointError) -> Path:
+    """Save a checkpoint where there is room, and say where.
+
+    Raises:
+        CheckpointError: the first error, if there is no room anywhere.
+    """
+    from explorer.training.runs import spare_folders
+
+    for parent in spare_folders(folder.name):
+        try:
+            save(parent / folder.name)
+        except CheckpointError:
+            continue
+        say(f"{error} It is saved in {parent} instead: move it to {folder.parent} by hand.")
+        return parent / folder.name
+    raise error
 
 
 def describe_failure(error: Exception) -> str:
@@ -310,6 +335,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return train(parse_flags(words))
     except ExplorerError as error:
         Forgiving(sys.stderr).write(f"train_vae.py: {error}\n")
+        return 2
+    except MemoryError:
+        Forgiving(sys.stderr).write(
+            "train_vae.py: There is not enough memory: close other programs, or use fewer or "
+            "smaller images (--size).\n"
+        )
         return 2
     except KeyboardInterrupt:
         Forgiving(sys.stderr).write("\nEnded.\n")

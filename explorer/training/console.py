@@ -27,16 +27,20 @@ from explorer.training.config import TrainConfig
 from explorer.training.flags import command_line, read_config
 from explorer.training.loop import EpochReport, Trainer
 from explorer.training.naming import checkpoint_name
-from explorer.training.processes import join_processes
+from explorer.training.processes import is_out_of_memory, join_processes
 from explorer.training.run import check_result
 from explorer.training.runs import (
     DIVERGED,
     FINISHED,
+    HISTORY,
+    RUN,
+    STATE,
     TENSORBOARD,
     TRAINING,
     RunFolder,
     open_run,
     runs_folder,
+    spare_folders,
 )
 from explorer.training.signals import Stop
 from explorer.training.streams import Forgiving
@@ -44,7 +48,7 @@ from explorer.training.tensorboard import TensorBoardLog, check_tensorboard
 
 SAVE_EVERY = 30.0  # seconds of training that a crash may cost in time; it never costs a result
 FIRST = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun starts
-TERMINATED = 143  # the exit status after SIGTERM
+SIGNALLED = 128  # and the signal's number: the exit status after SIGTERM or SIGHUP
 INTERRUPTED = 130
 
 
@@ -116,9 +120,20 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
             f"{len(images.held_out_index):,} held-out images of {channels} x {height} x {width}"
         )
         _set_threads(flags.threads, trainer, plain)
-        if flags.resume is not None:
-            run.load_state(trainer)
-        return Session(flags, around, trainer, run, plain).run()
+        stored = flags.resume is not None and run.load_state(trainer)
+        session = Session(flags, around, trainer, run, plain)
+        if stored:
+            session.stored = (len(trainer.history), trainer.images_done)
+        try:
+            return session.run()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                "There is not enough memory for this training: close other programs, or start it "
+                "with a smaller --batch-size, --hidden-dims, --width or --size, or fewer "
+                f"--importance-samples. {session.what_is_kept()}"
+            ) from error
 
 
 def find_config(flags: argparse.Namespace) -> TrainConfig:
@@ -256,6 +271,8 @@ class Session:
         self._go_on = f"python train_vae.py --resume {trainer.config.name}"
         if flags.out != SHIPPED:
             self._go_on += f" --out {shlex.quote(str(flags.out))}"
+        self.stored: tuple[int, int] | None = None  # epochs and images of the state on the disk
+        self._failing: set[str] = set()
         self._log: TensorBoardLog | None = None
         if flags.tensorboard and self._first:
             self._log = TensorBoardLog(run.folder / TENSORBOARD, len(trainer.history) + 1)
@@ -264,13 +281,14 @@ class Session:
         """Train and save.
 
         Returns:
-            The exit status: 0 if a checkpoint was saved or the run can go on, 143 after SIGTERM.
+            The exit status: 0 if a checkpoint was saved or the run can go on, 143 after SIGTERM,
+            129 after SIGHUP.
 
         Raises:
             ExplorerError: if the run diverges, or the checkpoint cannot be written.
         """
         trainer, say = self._trainer, self._around.say
-        self._keep(lambda: self._run.save(self._plain))
+        self._keep(RUN, lambda: self._run.save(self._plain))
         answer = "\nStopping after this batch; Ctrl-C again ends at once."
         with Stop(lambda: self._around.warn(answer)) as stopped:
             diverged = self._train(stopped)
@@ -281,12 +299,12 @@ class Session:
         best = trainer.best
         if diverged is not None:
             if best is None:
-                self._keep(lambda: self._run.save({**self._plain, "status": DIVERGED}))
+                self._keep(RUN, lambda: self._run.save({**self._plain, "status": DIVERGED}))
                 raise diverged
         elif not trainer.done:
-            say(f"Stopped in epoch {len(trainer.history) + 1}. Go on with: {self._go_on}")
+            say(f"Stopped in epoch {len(trainer.history) + 1}. {self._how_to_go_on()}")
             if stopped.terminated:
-                return TERMINATED
+                return SIGNALLED + stopped.ended_by
             if best is None:
                 return 0
             say(f"Epoch {best.epoch}, the best so far, is kept as a checkpoint meanwhile.")
@@ -313,7 +331,7 @@ class Session:
                 bar.set_postfix_str(f"{self._describe(terms)} nats", refresh=False)
                 bar.update(count)
                 if time.monotonic() - saved > SAVE_EVERY:
-                    self._keep(lambda: self._run.save_state(trainer))
+                    self._keep_state()
                     saved = time.monotonic()
 
             upcoming = min(len(trainer.history) + 1, config.epochs)
@@ -321,15 +339,22 @@ class Session:
             try:
                 for report in trainer.epochs(on_batch, stopped):
                     self._tell(report)
+                    # The first at once, and where there was no room as soon as there is some.
+                    if self.stored is None or STATE in self._failing:
+                        self._keep_state()
                     upcoming = min(report.epoch + 1, config.epochs)
                     bar.set_description(f"epoch {upcoming}/{config.epochs}")
             except TrainingError as error:
                 return error
-            self._keep(lambda: self._run.save_state(trainer))
+            self._keep_state()
         return None
 
-    def _keep(self, write: Callable[[], None]) -> bool:
+    def _keep(self, name: str, write: Callable[[], None]) -> bool:
         """Write into the run's folder; a disk that is full costs the safety, not the training.
+
+        Args:
+            name: of what is written; that it cannot be is said once, and once that it can again.
+            write: writes it.
 
         Returns:
             Whether it was written.
@@ -338,12 +363,56 @@ class Session:
             return False
         try:
             write()
-        except CheckpointError as error:
-            self._around.say(
-                f"{error} The training goes on, but could not be taken up again from here."
-            )
+        except (CheckpointError, MemoryError) as error:
+            if name not in self._failing:
+                self._failing.add(name)
+                what = str(error) or f"There is not enough memory to write {name}."
+                kept = f" {self._what_is_stored()}" if name == STATE else ""
+                self._around.say(f"{what} The training goes on, and it is tried again.{kept}")
             return False
+        if name in self._failing:
+            self._failing.remove(name)
+            self._around.say(f"{name} can be written again, and was.")
         return True
+
+    def _keep_state(self) -> bool:
+        trainer = self._trainer
+        written = self._keep(STATE, lambda: self._run.save_state(trainer))
+        if written:
+            self.stored = (len(trainer.history), trainer.images_done)
+        return written
+
+    def _what_is_stored(self) -> str:
+        """What a crash would leave."""
+        if self.stored is None:
+            return "No state of this run is on the disk yet: make room."
+        return f"The state on the disk is that after epoch {self.stored[0]}: make room."
+
+    def _how_to_go_on(self) -> str:
+        if self.stored is not None and self.stored[1] == self._trainer.images_done:
+            return f"Go on with: {self._go_on}"
+        return self.what_is_kept()
+
+    def what_is_kept(self) -> str:
+        """What of this training can be gone on with, and how; written elsewhere if need be."""
+        trainer, place = self._trainer, self._run.folder / STATE
+        if self.stored is not None and self.stored[1] == trainer.images_done:
+            return f"What was trained is kept: make room, then {self._go_on}"
+        for folder in spare_folders(self._run.name):
+            try:
+                self._run.save_state(trainer, folder)
+            except (CheckpointError, MemoryError, RuntimeError):
+                continue
+            return (
+                f"What was trained is kept in {folder / STATE}: make room, move that file to "
+                f"{place}, then {self._go_on}"
+            )
+        if self.stored is not None:
+            return (
+                f"No more could be written, here or elsewhere, than the state after epoch "
+                f"{self.stored[0]}: make room, then {self._go_on} goes on from there."
+            )
+        return "Its state could be written neither here nor elsewhere: make room, and start again."
 
     def _describe(self, terms: LossTerms) -> str:
         told = f"reconstruction {terms.reconstruction_nll:.2f}"
@@ -364,9 +433,13 @@ class Session:
         )
         if warning := describe_collapse(config, self._trainer.history):
             self._around.say(warning)
-        self._keep(lambda: self._run.record(self._trainer, report))
+        self._keep(HISTORY, lambda: self._run.record(self._trainer, report))
         if self._log is not None:
-            self._log.write(report)
+            try:
+                self._log.write(report)
+            except OSError as error:
+                self._log = None
+                self._around.say(f"TensorBoard's files end here: {error.strerror or error}.")
 
     def _save_checkpoint(self, diverged: TrainingError | None) -> int:
         """Save the checkpoint of the best epoch and write down that the run is over, if it is.
@@ -385,7 +458,7 @@ class Session:
         if not self._folder.exists():
             # Ours from now on, also if we are killed between saving it and saying so.
             plain["checkpoint"] = place
-            self._keep(lambda: self._run.save(plain))
+            self._keep(RUN, lambda: self._run.save(plain))
         try:
             with (
                 Stop(lambda: self._around.warn("\nSaving, wait; Ctrl-C again ends it.")),
@@ -394,15 +467,18 @@ class Session:
             ):
                 folder = self._around.finish(trainer, self._folder, plain["command"], own)
         except CheckpointError as error:
-            raise CheckpointError(
-                f"{error} What was trained is kept: make room, then {self._go_on}"
-            ) from error
+            raise CheckpointError(f"{error} {self.what_is_kept()}") from error
         except KeyboardInterrupt:
-            self._around.say(f"No checkpoint was saved; the run is kept: {self._go_on}")
+            self._around.say(f"No checkpoint was saved. {self._how_to_go_on()}")
             return INTERRUPTED
+        except Exception as error:  # whatever it is, hours of training are not lost to it
+            raise CheckpointError(
+                f"No checkpoint could be made ({type(error).__name__}: {error}). "
+                f"{self.what_is_kept()}"
+            ) from error
         status = DIVERGED if diverged else FINISHED if trainer.done else TRAINING
         checkpoint = {"status": status, "checkpoint": str(folder.resolve())}
-        written = self._keep(lambda: self._run.save({**plain, **checkpoint}))
+        written = self._keep(RUN, lambda: self._run.save({**plain, **checkpoint}))
         if written and status != TRAINING:
             self._run.forget_state()
         self._around.say(f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image.")

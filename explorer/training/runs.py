@@ -6,8 +6,9 @@ import io
 import json
 import pickle
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,12 @@ class RunFolder:
         text = json.dumps({"format": FORMAT, **plain}, indent=2) + "\n"
         write_file(self.folder / RUN, lambda file: file.write(text.encode()))
 
-    def save_state(self, trainer: Trainer) -> None:
+    def save_state(self, trainer: Trainer, folder: Path | None = None) -> None:
         """Write what the training needs to go on, whole or not at all.
+
+        Args:
+            trainer: the training.
+            folder: where, if not into the run's own.
 
         Raises:
             CheckpointError: if it cannot be written; the state before it is still there.
@@ -143,7 +148,7 @@ class RunFolder:
         state = file.getvalue()
         # A disk may give back other bits than it was given, and no training is to go on with them.
         digest = hashlib.blake2b(state, digest_size=DIGEST_BYTES).digest()
-        write_file(self.folder / STATE, lambda out: out.write(digest + state))
+        write_file((folder or self.folder) / STATE, lambda out: out.write(digest + state))
 
     def load_state(self, trainer: Trainer) -> bool:
         """Let a trainer go on from where the run was.
@@ -214,6 +219,21 @@ class RunFolder:
             forming / f"epoch-{report.epoch:06d}.npz",
             {"codes": report.codes.astype(np.float16), "samples": report.samples},
         )
+
+
+def spare_folders(name: str) -> Iterator[Path]:
+    """New folders for what cannot be written where it belongs: at home, here, or a temporary one.
+
+    Each is removed again when the next one is asked for, unless something was put into it.
+    """
+    for parent in (Path.home, Path.cwd, lambda: Path(tempfile.gettempdir())):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f"latent-explorer-{name}-", dir=parent()))
+        except (OSError, RuntimeError):  # no home
+            continue
+        yield folder
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def open_run(out: Path, name: str) -> RunFolder:

@@ -450,14 +450,22 @@ def test_ctrl_c_saves_the_run_and_says_how_to_go_on(forked, place):
     assert not (place / "runs" / "mine" / "state.pt").exists()
 
 
-def test_sigterm_saves_the_run_and_ends_at_once(forked, place):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_or_a_closed_terminal_saves_the_run_and_ends_at_once(number, code, forked, place):
     first_epoch = first_epoch_of(forked(*FLAGS, cwd=place, save_every=1000))
     clear(place)
-    stopped = forked(*FLAGS, cwd=place, save_every=1000, send=signal.SIGTERM, at=first_epoch)
-    assert stopped.code == 143
+    stopped = forked(*FLAGS, cwd=place, save_every=1000, send=number, at=first_epoch)
+    assert stopped.code == code
     assert "Stopped in epoch 2. Go on with:" in stopped.output
     assert (place / "runs" / "mine" / "state.pt").is_file()
     assert not (place / "out" / "mine").exists()
+
+
+def test_the_first_state_is_written_after_the_first_epoch(forked, place):
+    whole = forked(*FLAGS, cwd=place, save_every=1000)
+    states = [at for at, path in enumerate(whole.touched) if path == "runs/mine/state.pt"]
+    second = whole.touched.index("runs/mine/forming/epoch-000002.npz")
+    assert any(at < second for at in states)
 
 
 def test_ctrl_c_with_its_reader_saves_the_run_too(forked, place):
