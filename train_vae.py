@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -45,8 +46,14 @@ def warn(text: str) -> None:
         Forgiving(sys.stderr).write(f"{text}\n")
 
 
-def load_data(spec: str, size: tuple[int, int] | None) -> "ImageSet":
+def load_data(spec: str, size: tuple[int, int] | None, skip_bad: bool = True) -> "ImageSet":
     """Load the images, with a bar where it takes time.
+
+    Args:
+        spec: what to load.
+        size: (H, W) that they are brought to, or None.
+        skip_bad: whether files that cannot be decoded are left out; the fingerprint tells a
+            checkpoint or a run whether its images are those.
 
     Raises:
         DataError: if they cannot be used.
@@ -71,7 +78,7 @@ def load_data(spec: str, size: tuple[int, int] | None) -> "ImageSet":
             )
         bars[what].update(done - bars[what].n)
 
-    images = load_images(spec, size=size, progress=show)
+    images = load_images(spec, size=size, skip_bad=skip_bad, progress=show)
     for bar in bars.values():
         bar.close()
     return images
@@ -230,7 +237,9 @@ def train(flags: argparse.Namespace) -> int:
     # Torch takes two seconds to import, which a wrong flag is not to pay.
     from explorer.training import console
 
-    return console.train(flags, console.Surroundings(say, warn, load_data, finish))
+    skip_bad = flags.skip_bad or flags.resume is not None
+    load = partial(load_data, skip_bad=skip_bad)
+    return console.train(flags, console.Surroundings(say, warn, load, finish))
 
 
 def evaluate(arguments: Sequence[str]) -> int:

@@ -55,6 +55,7 @@ def load_images(
     *,
     size: tuple[int, int] | None = None,
     allow_download: bool = True,
+    skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> ImageSet:
     """Load a set of images.
@@ -66,6 +67,8 @@ def load_images(
         size: (H, W) that every image is cropped (centre) and resized to; None keeps them.
         allow_download: whether a named set may be fetched when it is not on this machine, or,
             where that takes longer than a page may wait, drawn.
+        skip_bad: whether a folder's files that cannot be decoded are left out, instead of refusing
+            the folder.
         progress: called while files are downloaded or read, or images drawn.
 
     Raises:
@@ -105,7 +108,7 @@ def load_images(
             image_set = load_idx_folder(path, progress=progress)
         elif path.is_dir():
             cache = data_folder() / "folders"
-            return load_folder(path, size=size, cache=cache, progress=progress)
+            return load_folder(path, size=size, cache=cache, skip_bad=skip_bad, progress=progress)
         else:
             image_set = load_archive(path)
     return image_set if size is None else _resize_set(image_set, size, progress)

@@ -64,7 +64,8 @@ def known_at_hand(data: DataConfig) -> bool | None:
 def _load(data: DataConfig) -> ImageSet | None:
     size = None if data.name in DATA_SETS else (data.image_shape[1], data.image_shape[2])
     try:
-        images = load_images(data.name, size=size, allow_download=False)
+        # Whether files were left out in the training, the fingerprint tells.
+        images = load_images(data.name, size=size, allow_download=False, skip_bad=True)
     except (DataError, OSError):
         return None
     return images if images.fingerprint == data.fingerprint else None

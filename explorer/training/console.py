@@ -50,6 +50,7 @@ SAVE_EVERY = 30.0  # seconds of training that a crash may cost in time; it never
 FIRST = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun starts
 SIGNALLED = 128  # and the signal's number: the exit status after SIGTERM or SIGHUP
 INTERRUPTED = 130
+MOST_CLASSES_NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
             f"{Path(images.name).name}: {len(images.train_index):,} training and "
             f"{len(images.held_out_index):,} held-out images of {channels} x {height} x {width}"
         )
+        for line in describe_images(images):
+            around.say(line)
         _set_threads(flags.threads, trainer, plain)
         stored = flags.resume is not None and run.load_state(trainer)
         session = Session(flags, around, trainer, run, plain)
@@ -134,6 +137,15 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
                 "with a smaller --batch-size, --hidden-dims, --width or --size, or fewer "
                 f"--importance-samples. {session.what_is_kept()}"
             ) from error
+
+
+def describe_images(images: ImageSet) -> list[str]:
+    """The classes of a set of images, and what was passed over, a sentence a line."""
+    names = [*images.classes[:MOST_CLASSES_NAMED]]
+    more = len(images.classes) - len(names)
+    classes = f"{len(images.classes):,} classes: {', '.join(names)}"
+    lines = [f"{classes} and {more:,} more" if more > 0 else classes] if names else []
+    return [*lines, *images.notes]
 
 
 def find_config(flags: argparse.Namespace) -> TrainConfig:

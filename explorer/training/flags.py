@@ -111,6 +111,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--size", type=parse_size, default=run.size, metavar="HxW",
         help="bring a folder's images to this height and width, in pixels",
     )  # fmt: skip
+    data.add_argument(
+        "--skip-bad", action="store_true",
+        help="leave out a folder's files that cannot be decoded, and say how many",
+    )  # fmt: skip
     setting(data, "binarize", "draw every pixel anew as 0 or 1, its brightness the probability")
     setting(
         data, "corrupt", "damage the input, so that the model learns to undo it",

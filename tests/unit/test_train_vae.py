@@ -772,3 +772,27 @@ def test_a_run_goes_on_with_another_number_of_processes(forked, place):
     for row, whole in zip(rows, expected, strict=True):
         for term in ("train_loss", "held_out_loss", "held_out_kl", "train_reconstruction_nll"):
             assert float(row[term]) == pytest.approx(float(whole[term]), rel=1e-4)
+
+
+def test_the_first_lines_name_the_classes_and_what_is_passed_over(forked, place):
+    for label in ("red", "blue"):
+        (place / "images" / label).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.full((10, 12), 9 * number, np.uint8)
+            Image.fromarray(pixels).save(place / "images" / label / f"{number}.png")
+    (place / "images" / "red" / "phone.heic").write_bytes(b"x")
+    (place / "images" / "blue" / "3.png").write_bytes(b"no picture")
+    flags = ["--data", "images", *FLAGS[2:], "--epochs", 1]
+    refused = forked(*flags, cwd=place)
+    assert refused.code == 2
+    assert "blue/3.png cannot be used: this is not an image" in refused.output
+    assert "--skip-bad" in refused.output
+    done = forked(*flags, "--skip-bad", cwd=place)
+    assert done.code == 0, done.output
+    first = done.output.split("epoch")[0]
+    assert "2 classes: blue, red" in first
+    assert "1 .heic" in first
+    assert "1 of 40 files (blue/3.png)" in first
+    card = (place / "out" / "mine" / "CARD.md").read_text()
+    assert "--skip-bad" in card
+    assert forked("evaluate", "out/mine", "--samples", 2, cwd=place).code == 0
