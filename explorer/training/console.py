@@ -51,6 +51,8 @@ FIRST = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun 
 SIGNALLED = 128  # and the signal's number: the exit status after SIGTERM or SIGHUP
 INTERRUPTED = 130
 MOST_CLASSES_NAMED = 12
+MOST_LOOKED_AT = 1000  # images
+DARK = 32  # of 255: a set without a brighter pixel is questioned
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,13 @@ def describe_images(images: ImageSet) -> list[str]:
     more = len(images.classes) - len(names)
     classes = f"{len(images.classes):,} classes: {', '.join(names)}"
     lines = [f"{classes} and {more:,} more" if more > 0 else classes] if names else []
+    first = images.images[images.train_index[:MOST_LOOKED_AT]]
+    brightest = int(first.max())
+    if brightest < DARK:
+        lines.append(
+            f"The brightest pixel of the first {len(first):,} images is {brightest} of 255, so "
+            f"they are nearly black: if {brightest} is meant to be white, save them scaled."
+        )
     return [*lines, *images.notes]
 
 

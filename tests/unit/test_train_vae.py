@@ -796,3 +796,11 @@ def test_the_first_lines_name_the_classes_and_what_is_passed_over(forked, place)
     card = (place / "out" / "mine" / "CARD.md").read_text()
     assert "--skip-bad" in card
     assert forked("evaluate", "out/mine", "--samples", 2, cwd=place).code == 0
+
+
+def test_a_set_that_is_nearly_black_is_questioned(forked, place):
+    images = np.random.default_rng(0).integers(0, 17, (70, 10, 12), dtype=np.uint8)
+    np.savez(place / "tiny.npz", images=images)
+    done = forked(*FLAGS, "--epochs", 1, cwd=place)
+    assert done.code == 0
+    assert "is 16 of 255, so they are nearly black" in done.output
