@@ -9,7 +9,7 @@ import numpy as np
 import platformdirs
 from PIL import Image
 
-from explorer.errors import DataError
+from explorer.errors import DataError, DataNotAtHandError
 from explorer.images.archive import load_archive
 from explorer.images.binarized import load_binarized
 from explorer.images.dataset import ImageSet, check_bytes, check_sides
@@ -112,6 +112,44 @@ def load_images(
         else:
             image_set = load_archive(path)
     return image_set if size is None else _resize_set(image_set, size, progress)
+
+
+def load_again(name: str, fingerprint: str, load: Callable[[str], ImageSet]) -> ImageSet:
+    """Load the very images that a run or a checkpoint was made with, also after they were moved.
+
+    Where nothing is left at their path, what bears its name in `data_folder` is tried.
+
+    Args:
+        name: of the set, as it was loaded then.
+        fingerprint: theirs.
+        load: loads a set by its name.
+
+    Raises:
+        DataError: they are not there, or not the same any more; why, and what to do.
+    """
+    reasons = []
+    named = name.partition(":")[0] in DATA_SETS
+    places = [name]
+    if not named:
+        path = Path(name)
+        places += [
+            str(data_folder() / path.name),
+            str(data_folder() / path.parent.name / path.name),
+        ]
+    for place in dict.fromkeys(places):
+        try:
+            images = load(place)
+        except DataError as error:
+            if place == name:
+                reasons.append(str(error))
+            continue
+        if images.fingerprint == fingerprint:
+            return images
+        reasons.append(f"What is in {place} now has another fingerprint.")
+    remedy = f" Put them back, or set EXPLORER_DATA to the folder that holds {Path(name).name} now."
+    if named:
+        remedy = ""
+    raise DataNotAtHandError(f"{' '.join(reasons)}{remedy}")
 
 
 def _find_path(spec: str) -> Path:

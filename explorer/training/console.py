@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from explorer.errors import CheckpointError, ConfigError, TrainingError
+from explorer.errors import CheckpointError, ConfigError, DataError, TrainingError
 from explorer.images.dataset import ImageSet
 from explorer.models.checkpoint import check_replaceable
 from explorer.models.library import SHIPPED
@@ -24,7 +25,7 @@ from explorer.models.objectives import LossTerms
 from explorer.storage import check_writable
 from explorer.training.collapse import describe_collapse
 from explorer.training.config import TrainConfig
-from explorer.training.flags import command_line, read_config
+from explorer.training.flags import command_line, read_config, replace_data
 from explorer.training.loop import EpochReport, Trainer
 from explorer.training.naming import checkpoint_name
 from explorer.training.processes import is_out_of_memory, join_processes
@@ -102,10 +103,11 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
     with ExitStack() as stack:
         processes = stack.enter_context(join_processes(flags.device))
         # The first process downloads, draws and caches; the others find it done.
-        images = around.load_data(config.data, config.size) if processes.first else None
+        load = partial(_load_data, flags, config, around)
+        images = load() if processes.first else None
         processes.wait()
         if images is None:
-            images = around.load_data(config.data, config.size)
+            images = load()
         config = replace(config, data=images.name)
         # Now, and not after an hour of training.
         check_result(config, images)
@@ -178,11 +180,24 @@ def find_config(flags: argparse.Namespace) -> TrainConfig:
     flags.compile = flags.compile or bool(plain.get("compile"))
     told = plain.get("config", {})
     try:
-        return TrainConfig.from_settings({**told, **told["training"], **told["network"]})
+        config = TrainConfig.from_settings({**told, **told["training"], **told["network"]})
     except (KeyError, TypeError, AttributeError) as cause:
         raise TrainingError(
             f"{run.folder} holds no settings of a run; start it afresh with --overwrite."
         ) from cause
+    return config if flags.data is None else replace(config, data=flags.data)
+
+
+def _load_data(flags: argparse.Namespace, config: TrainConfig, around: Surroundings) -> ImageSet:
+    try:
+        return around.load_data(config.data, config.size)
+    except DataError as error:
+        if flags.resume is None or flags.data is not None:
+            raise
+        raise DataError(
+            f"{error} If the images of this run were moved, say where they are: --resume "
+            f"{flags.resume} --data PATH."
+        ) from error
 
 
 def _check_startable(flags: argparse.Namespace, run: RunFolder) -> dict[str, Any] | None:
@@ -231,8 +246,11 @@ def _begin(
         if plain["fingerprint"] != images.fingerprint:
             raise TrainingError(
                 f"The images of {images.name} are not those that the run {run.name} began with; "
-                "bring them back, or start it afresh."
+                "bring them back, say with --data where they are, or start it afresh."
             )
+        if config.data != plain["config"]["data"]:
+            plain["config"]["data"] = config.data
+            plain["command"] = replace_data(plain["command"], config.data)
         return plain
     plain = {
         "status": TRAINING,

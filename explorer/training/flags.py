@@ -46,7 +46,7 @@ keeps the run and the best epoch so far.
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # What says where and how to compute, and shapes no weight.
 ELSEWHERE = ("help", "out", "overwrite", "threads", "device", "compile", "tensorboard", "resume")
-KEPT_AT_RESUME = set(ELSEWHERE) - {"overwrite"}
+KEPT_AT_RESUME = (set(ELSEWHERE) - {"overwrite"}) | {"data"}
 
 
 class _Compact(argparse.RawDescriptionHelpFormatter):
@@ -189,7 +189,10 @@ def build_parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--overwrite", action="store_true", help="replace a checkpoint or run of the same name"
     )
-    result.add_argument("--resume", metavar="NAME", help="go on with a run, with its own settings")
+    result.add_argument(
+        "--resume", metavar="NAME",
+        help="go on with a run, with its own settings; --data says where its images are now",
+    )  # fmt: skip
     result.add_argument(
         "--config", type=Path, metavar="FILE",
         help="take the settings of a checkpoint's config.json; flags given go before them",
@@ -211,6 +214,8 @@ def parse_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     if flags.config is not None:
         parser.set_defaults(**_read_config_file(flags.config))
         flags = parser.parse_args(arguments)
+    if flags.resume == "":
+        raise ConfigError("--resume is ''; give the name of the run to go on with.")
     if flags.resume is not None:
         probe = build_parser()
         for action in probe._actions:
@@ -222,6 +227,8 @@ def parse_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
                 f"{', '.join(changed)} cannot be given with --resume, which goes "
                 "on with the run's own settings; leave it out, or start another run."
             )
+        if "data" not in vars(probe.parse_args(arguments)):
+            flags.data = None
     flags.out = flags.out.expanduser()
     if not 0 <= flags.threads <= 1024:
         raise ConfigError(f"threads is {flags.threads}; it must lie from 0 to 1,024.")
@@ -260,6 +267,17 @@ def command_line(flags: argparse.Namespace) -> str:
             text = escape_name(text)
             # A value with a dash in front would be taken for a flag.
             words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]
+    return shlex.join(words)
+
+
+def replace_data(command: str, data: str) -> str:
+    """The command of a run whose images were moved."""
+    words = shlex.split(command)
+    for place, word in enumerate(words):
+        if word.startswith("--data="):
+            words[place] = f"--data={data}"
+        elif word == "--data":
+            words[place + 1] = data
     return shlex.join(words)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from explorer.errors import CheckpointError, ConfigError
+from explorer.errors import CheckpointError, ConfigError, DataNotAtHandError
 from explorer.images.dataset import ImageSet
+from explorer.images.registry import load_again
 from explorer.models.autoencoder import Autoencoder
 from explorer.models.codec import load_model
 from explorer.models.config import CheckpointConfig, check_range
@@ -264,12 +265,14 @@ def evaluate_checkpoint(
         torch.set_num_threads(threads)
     known = {**config.training, **vars(config.network), "kind": config.kind}
     settings = TrainConfig.from_settings(known)
-    images = load_data(config.data.name, settings.size)
-    if images.fingerprint != config.data.fingerprint:
-        raise CheckpointError(
-            f"The images of {config.data.name} are not those that {config.name} was trained on "
-            "(another fingerprint): bring those back to evaluate with."
+    try:
+        images = load_again(
+            config.data.name, config.data.fingerprint, lambda name: load_data(name, settings.size)
         )
+    except DataNotAtHandError as error:
+        raise CheckpointError(
+            f"The images that {config.name} was trained on are not at hand. {error}"
+        ) from error
     tested = len(images.test_index) > 0
     index = images.test_index if tested else images.held_out_index
     index = index[:most] if most else index

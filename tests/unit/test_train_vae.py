@@ -619,7 +619,7 @@ def test_checkpoints_are_not_saved_among_the_runs(forked, place):
     [
         (["--epochs", "5"], "--epochs cannot be given with --resume"),
         (["--epochs", "30"], "--epochs cannot be given with --resume"),
-        (["--seed", "0", "--data", "digits"], "--data, --seed cannot be given with --resume"),
+        (["--seed", "0", "--data", "digits"], "--seed cannot be given with --resume"),
         (["--overwrite"], "--overwrite cannot be given with --resume"),
     ],
 )
@@ -804,3 +804,41 @@ def test_a_set_that_is_nearly_black_is_questioned(forked, place):
     done = forked(*FLAGS, "--epochs", 1, cwd=place)
     assert done.code == 0
     assert "is 16 of 255, so they are nearly black" in done.output
+
+
+def test_a_run_whose_images_were_moved_goes_on_where_they_are_now(forked, place):
+    assert forked(*FLAGS, cwd=place).code == 0
+    expected = read_result(place / "out" / "mine")
+    clear(place)
+    forked(*FLAGS, cwd=place, send=signal.SIGKILL, at=80)
+    (place / "there").mkdir()
+    (place / "tiny.npz").rename(place / "there" / "moved.npz")
+    lost = forked(*RESUME, cwd=place)
+    assert lost.code == 2
+    assert "--resume mine --data PATH" in lost.output
+    write_npz(place / "other.npz", 70, seed=3)
+    other = forked(*RESUME, "--data", "other.npz", cwd=place)
+    assert other.code == 2
+    assert "are not those that the run mine began with" in other.output
+    done = forked(*RESUME, "--data", "there/moved.npz", cwd=place)
+    assert done.code == 0, done.output
+    assert read_result(place / "out" / "mine") == expected
+    config = json.loads((place / "out" / "mine" / "config.json").read_text())
+    assert config["data"]["name"] == str(place / "there" / "moved.npz")
+    assert str(place / "there" / "moved.npz") in (place / "out" / "mine" / "CARD.md").read_text()
+
+
+def test_a_checkpoints_images_are_found_where_explorer_data_points(forked, place, monkeypatch):
+    assert forked(*FLAGS, cwd=place).code == 0
+    (place / "there").mkdir()
+    (place / "tiny.npz").rename(place / "there" / "tiny.npz")
+    words = [sys.executable, SCRIPT, "evaluate", "out/mine", "--samples", "2"]
+    for folder, code in (("nowhere", 2), ("there", 0)):
+        done = subprocess.run(
+            words, cwd=place, capture_output=True, text=True,
+            env={**os.environ, "EXPLORER_DATA": str(place / folder)},
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        if code:
+            assert f"There is no data set '{place}/tiny.npz'" in done.stderr
+            assert "set EXPLORER_DATA to the folder that holds tiny.npz now" in done.stderr

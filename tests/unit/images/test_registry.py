@@ -75,7 +75,7 @@ def test_a_folder_is_decoded_once_and_kept_in_the_data_folder(make_folder, own_d
 
 
 def test_a_size_that_makes_a_set_too_large_is_refused(tmp_path, monkeypatch):
-    np.savez(tmp_path / "set.npz", images=np.zeros((20, 16, 16), np.uint8))
+    np.savez(tmp_path / "set.npz", images=np.full((20, 16, 16), 9, np.uint8))
     monkeypatch.setattr(dataset, "MAX_BYTES", 20 * 32 * 32 - 1)
     with pytest.raises(DataError, match=r"set\.npz at the size asked for: 20 images of 32 x 32"):
         load_images(str(tmp_path / "set.npz"), size=(32, 32))
