@@ -25,7 +25,8 @@ from explorer.models.objectives import LossTerms
 from explorer.storage import check_writable
 from explorer.training.collapse import describe_collapse
 from explorer.training.config import TrainConfig
-from explorer.training.flags import command_line, read_config, replace_data
+from explorer.training.extension import describe_extension, start_from
+from explorer.training.flags import command_line, read_config, replace_flag
 from explorer.training.loop import EpochReport, Trainer
 from explorer.training.naming import checkpoint_name
 from explorer.training.processes import is_out_of_memory, join_processes
@@ -100,6 +101,7 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
     if flags.tensorboard:
         check_tensorboard()
 
+    known = (run.load() or {}) if flags.resume is not None else {}
     with ExitStack() as stack:
         processes = stack.enter_context(join_processes(flags.device))
         # The first process downloads, draws and caches; the others find it done.
@@ -114,6 +116,8 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
         check_writable(flags.out)
         # All that can be refused is, before the run is written down.
         trainer = Trainer(config, images, processes, compiled=flags.compile)
+        if flags.resume is None and flags.init:
+            trainer.init = start_from(trainer, flags.init, flags.out)
         plain: dict[str, Any] = {}
         if processes.first:
             stack.enter_context(run.locked())
@@ -128,6 +132,14 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
             around.say(line)
         _set_threads(flags.threads, trainer, plain)
         stored = flags.resume is not None and run.load_state(trainer)
+        for line in _extend(flags, trainer, known, stored):
+            around.say(line)
+        trainer.init = trainer.init or known.get("init", "")
+        if trainer.init and not stored:
+            start_from(trainer, trainer.init, flags.out)
+            around.say(f"It begins with the weights of {trainer.init}.")
+        if processes.first:
+            _write_down(plain, config, trainer)
         session = Session(flags, around, trainer, run, plain)
         if stored:
             session.stored = (len(trainer.history), trainer.images_done)
@@ -185,7 +197,8 @@ def find_config(flags: argparse.Namespace) -> TrainConfig:
         raise TrainingError(
             f"{run.folder} holds no settings of a run; start it afresh with --overwrite."
         ) from cause
-    return config if flags.data is None else replace(config, data=flags.data)
+    changes = {key: getattr(flags, key) for key in ("data", "epochs")}
+    return replace(config, **{key: one for key, one in changes.items() if one is not None})
 
 
 def _load_data(flags: argparse.Namespace, config: TrainConfig, around: Surroundings) -> ImageSet:
@@ -219,10 +232,10 @@ def _check_startable(flags: argparse.Namespace, run: RunFolder) -> dict[str, Any
     plain = run.load()
     if plain is None:
         raise TrainingError(f"The run {run.name} is gone; start it afresh.")
-    if plain["status"] == FINISHED:
+    if plain["status"] == FINISHED and flags.epochs is None:
         raise TrainingError(
             f"The run {run.name} is finished, its checkpoint is {plain['checkpoint']}; to train "
-            "longer, start it afresh with more --epochs and another --name."
+            f"it longer: --resume {run.name} --epochs MORE."
         )
     if plain["status"] == DIVERGED:
         raise TrainingError(
@@ -230,6 +243,44 @@ def _check_startable(flags: argparse.Namespace, run: RunFolder) -> dict[str, Any
             "--learning-rate."
         )
     return plain
+
+
+def _extend(
+    flags: argparse.Namespace, trainer: Trainer, known: dict[str, Any], stored: bool
+) -> list[str]:
+    """Let a run have more epochs than it began with, and say what that changes.
+
+    Raises:
+        TrainingError: it has them already, or its state is gone.
+    """
+    trainer.patience_from = int(known.get("patience_from", 0))
+    if flags.resume is None or flags.epochs is None:
+        return []
+    done, finished = len(trainer.history), known["status"] == FINISHED
+    if finished and not stored:
+        raise TrainingError(
+            f"The state of the finished run {flags.resume} is not there any more; begin another "
+            f"one with its weights: --init {flags.resume} --name ANOTHER, with its flags."
+        )
+    if flags.epochs <= done:
+        raise TrainingError(
+            f"epochs is {flags.epochs}, but the run {flags.resume} has {done} behind it; give more."
+        )
+    if finished:
+        trainer.patience_from = done
+    before = int(known["config"]["training"]["epochs"])
+    return describe_extension(trainer.config, before, done) if before != flags.epochs else []
+
+
+def _write_down(plain: dict[str, Any], config: TrainConfig, trainer: Trainer) -> None:
+    """Note in run.json's content what is another than when the run began."""
+    plain["status"] = TRAINING
+    if config.epochs != plain["config"]["training"]["epochs"]:
+        plain["config"]["training"]["epochs"] = config.epochs
+        plain["command"] = replace_flag(plain["command"], "--epochs", str(config.epochs))
+    plain["patience_from"] = trainer.patience_from
+    if trainer.init:
+        plain["init"] = trainer.init
 
 
 def _begin(
@@ -250,7 +301,7 @@ def _begin(
             )
         if config.data != plain["config"]["data"]:
             plain["config"]["data"] = config.data
-            plain["command"] = replace_data(plain["command"], config.data)
+            plain["command"] = replace_flag(plain["command"], "--data", config.data)
         return plain
     plain = {
         "status": TRAINING,
@@ -518,7 +569,7 @@ class Session:
         status = DIVERGED if diverged else FINISHED if trainer.done else TRAINING
         checkpoint = {"status": status, "checkpoint": str(folder.resolve())}
         written = self._keep(RUN, lambda: self._run.save({**plain, **checkpoint}))
-        if written and status != TRAINING:
+        if written and status == DIVERGED:
             self._run.forget_state()
         self._around.say(f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image.")
         if diverged is not None:

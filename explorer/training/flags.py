@@ -46,7 +46,7 @@ keeps the run and the best epoch so far.
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # What says where and how to compute, and shapes no weight.
 ELSEWHERE = ("help", "out", "overwrite", "threads", "device", "compile", "tensorboard", "resume")
-KEPT_AT_RESUME = (set(ELSEWHERE) - {"overwrite"}) | {"data"}
+KEPT_AT_RESUME = (set(ELSEWHERE) - {"overwrite"}) | {"data", "epochs"}
 
 
 class _Compact(argparse.RawDescriptionHelpFormatter):
@@ -191,7 +191,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--resume", metavar="NAME",
-        help="go on with a run, with its own settings; --data says where its images are now",
+        help="go on with a run, with its own settings; --epochs trains it longer, --data says "
+        "where its images are now",
+    )  # fmt: skip
+    result.add_argument(
+        "--init", default="", metavar="NAME",
+        help="begin with the weights of a checkpoint of the same network",
     )  # fmt: skip
     result.add_argument(
         "--config", type=Path, metavar="FILE",
@@ -227,8 +232,9 @@ def parse_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
                 f"{', '.join(changed)} cannot be given with --resume, which goes "
                 "on with the run's own settings; leave it out, or start another run."
             )
-        if "data" not in vars(probe.parse_args(arguments)):
-            flags.data = None
+        for key in ("data", "epochs"):
+            if key not in vars(probe.parse_args(arguments)):
+                setattr(flags, key, None)
     flags.out = flags.out.expanduser()
     if not 0 <= flags.threads <= 1024:
         raise ConfigError(f"threads is {flags.threads}; it must lie from 0 to 1,024.")
@@ -270,14 +276,14 @@ def command_line(flags: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def replace_data(command: str, data: str) -> str:
-    """The command of a run whose images were moved."""
+def replace_flag(command: str, flag: str, value: str) -> str:
+    """The command of a run of which one setting is another one now."""
     words = shlex.split(command)
     for place, word in enumerate(words):
-        if word.startswith("--data="):
-            words[place] = f"--data={data}"
-        elif word == "--data":
-            words[place + 1] = data
+        if word.startswith(f"{flag}="):
+            words[place] = f"{flag}={value}"
+        elif word == flag:
+            words[place + 1] = value
     return shlex.join(words)
 
 

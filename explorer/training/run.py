@@ -33,7 +33,7 @@ RECORDED = ("torch", "numpy", "umap-learn", "scikit-learn", "streamlit")
 
 def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
     """What stands in config.json, before the encodings are known."""
-    return _describe(trainer.config, trainer.images, trainer.history, trainer.best)
+    return _describe(trainer.config, trainer.images, trainer.history, trainer.best, trainer.init)
 
 
 def _describe(
@@ -41,6 +41,7 @@ def _describe(
     images: ImageSet,
     history: Sequence[EpochReport] = (),
     best: EpochReport | None = None,
+    init: str = "",
 ) -> CheckpointConfig:
     metrics: dict[str, float] = {}
     if best is not None:
@@ -78,6 +79,7 @@ def _describe(
             "epochs_run": len(history),
             "train_images": len(images.train_index),
             "held_out_images": len(images.held_out_index),
+            **({"init": init} if init else {}),
         },
         metrics=metrics,
         versions={
@@ -180,6 +182,7 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
         f"- Objective: {describe_objective(config)}, Adam {training['learning_rate']:g}, "
         f"batches of {training['batch_size']}, {training['epochs_run']} epochs, "
         f"seed {training['seed']}.",
+        *([f"- It began with the weights of {training['init']}."] if "init" in training else []),
         *([f"- It undoes: {undone}."] if (undone := describe_corruption(config)) else []),
         f"- Held-out {loss}: {value:.2f} nats per image over "
         f"{training['held_out_images']:,} images, one posterior draw each. The weights are those "

@@ -51,7 +51,7 @@ class RunFolder:
     """One run's folder, `runs/<name>`.
 
     Holds run.json (every setting, the command, the threads, how far it is), state.pt (weights,
-    optimiser, generators; until the run is finished), history.csv and forming/ (the codes of the
+    optimiser, generators, also of a finished run), history.csv and forming/ (the codes of the
     same images and the decoder's answers to the same codes, epoch by epoch).
 
     Args:
@@ -182,7 +182,7 @@ class RunFolder:
         return True
 
     def forget_state(self) -> None:
-        """Drop the state of a finished run: its checkpoint has the weights."""
+        """Drop the state of a run that cannot go on: its checkpoint has the weights."""
         (self.folder / STATE).unlink(missing_ok=True)
 
     def record(self, trainer: Trainer, report: EpochReport) -> None:

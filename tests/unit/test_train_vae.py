@@ -447,7 +447,6 @@ def test_ctrl_c_saves_the_run_and_says_how_to_go_on(forked, place):
     assert forked(*shlex.split(command), cwd=place).code == 0
     assert read_result(place / "out" / "mine") == expected
     assert [path.name for path in (place / "out").iterdir()] == ["mine"]
-    assert not (place / "runs" / "mine" / "state.pt").exists()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -617,8 +616,8 @@ def test_checkpoints_are_not_saved_among_the_runs(forked, place):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--epochs", "5"], "--epochs cannot be given with --resume"),
-        (["--epochs", "30"], "--epochs cannot be given with --resume"),
+        (["--batch-size", "5"], "--batch-size cannot be given with --resume"),
+        (["--init", "other"], "--init cannot be given with --resume"),
         (["--seed", "0", "--data", "digits"], "--seed cannot be given with --resume"),
         (["--overwrite"], "--overwrite cannot be given with --resume"),
     ],
@@ -842,3 +841,69 @@ def test_a_checkpoints_images_are_found_where_explorer_data_points(forked, place
         if code:
             assert f"There is no data set '{place}/tiny.npz'" in done.stderr
             assert "set EXPLORER_DATA to the folder that holds tiny.npz now" in done.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--ema", 0.9, "--clip", 5]])
+def test_a_finished_run_is_trained_further_to_the_same_bits(more, forked, place):
+    flags = [*FLAGS, *more]
+    assert forked(*flags, "--epochs", 6, cwd=place).code == 0
+    expected = read_result(place / "out" / "mine")
+    clear(place)
+    assert forked(*flags, cwd=place).code == 0
+    done = forked(*RESUME, "--epochs", 6, cwd=place)
+    assert done.code == 0, done.output
+    assert "epoch    4/6" in done.output
+    assert read_result(place / "out" / "mine") == expected
+    assert [path.name for path in (place / "out").iterdir()] == ["mine"]
+    card = (place / "out" / "mine" / "CARD.md").read_text()
+    assert "--epochs 6" in card
+    fewer = forked(*RESUME, "--epochs", 6, cwd=place)
+    assert fewer.code == 2
+    assert "epochs is 6, but the run mine has 6 behind it; give more." in fewer.output
+
+
+def test_what_more_epochs_do_to_the_schedules_is_said(forked, place):
+    flags = [*FLAGS, "--schedule", "cosine", "--kl-cycles", 2, "--patience", 3]
+    assert forked(*flags, cwd=place).code == 0
+    done = forked(*RESUME, "--epochs", 6, cwd=place)
+    assert done.code == 0, done.output
+    assert "falls to 0 over 6 epochs instead of 3" in done.output
+    assert "the learning rate goes on at 0.0005, it was at 0." in done.output
+    assert "The 2 KL cycles now take 3 epochs each instead of 1.5" in done.output
+    assert "is counted from epoch 3 on" in done.output
+
+
+def test_a_run_that_ended_early_is_trained_further(forked, place):
+    flags = [*FLAGS, "--patience", 1, "--learning-rate", 1, "--epochs", 40, "--clip", 1]
+    early = forked(*flags, cwd=place)
+    assert early.code == 0, early.output
+    assert "Ended early" in early.output
+    before = len(read_result(place / "out" / "mine")[1])
+    done = forked(*RESUME, "--epochs", 41, cwd=place)
+    assert done.code == 0, done.output
+    assert len(read_result(place / "out" / "mine")[1]) > before
+
+
+def test_a_training_begins_with_a_checkpoints_weights(forked, place):
+    assert forked(*FLAGS, "--epochs", 20, cwd=place).code == 0
+    last = read_result(place / "out" / "mine")[1][-1]
+    flags = [*FLAGS, "--name", "next", "--epochs", 1, "--init", "mine", "--ema", 0.9]
+    done = forked(*flags, cwd=place)
+    assert done.code == 0, done.output
+    assert f"It begins with the weights of {place / 'out' / 'mine'}" in done.output
+    (first,) = read_result(place / "out" / "next")[1]
+    assert float(first["held_out_loss"]) < 1.1 * float(last["held_out_loss"])
+    config = json.loads((place / "out" / "next" / "config.json").read_text())
+    assert config["training"]["init"] == str(place / "out" / "mine")
+    assert "--init mine" in (place / "out" / "next" / "CARD.md").read_text()
+    for more, words in (
+        (["--latent-dim", 3], "has the shape (8, 2), this model has the shape (8, 3)"),
+        (["--kind", "ae"], "this model has "),
+        (["--activation", "tanh"], "--activation relu"),
+        (["--init", "nobody"], "There is no checkpoint 'nobody'"),
+    ):
+        refused = forked(*flags, "--name", "other", *more, cwd=place)
+        assert refused.code == 2
+        assert words in refused.output
+        assert not (place / "runs" / "other" / "run.json").exists()
+        assert "Traceback" not in refused.output
