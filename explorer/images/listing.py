@@ -25,6 +25,10 @@ _ROLES = {
 _MOST_NAMED = 10
 
 
+class NoImagesError(DataError):
+    """A folder without a single image."""
+
+
 @dataclass(frozen=True, eq=False)
 class Listing:
     """What a folder holds.
@@ -95,7 +99,7 @@ def list_images(folder: Path) -> Listing:
         )
     passed: Counter[str] = sum(found.passed.values(), Counter())
     if not direct and not groups:
-        raise DataError(
+        raise NoImagesError(
             f"The folder {folder} holds no images{_count(passed, ' (it holds {})')}: put "
             f"{FORMATS_IN_WORDS} files into it, or into one subfolder a class."
         )

@@ -19,6 +19,7 @@ from explorer.images.folder import fit_picture, load_folder
 from explorer.images.generated import FactorSpec, load_generated, parse_count
 from explorer.images.idx import FASHION_MNIST, MNIST, load_idx
 from explorer.images.idx_folder import is_idx_path, load_idx_folder
+from explorer.images.listing import NoImagesError
 from explorer.images.names import unescape_path
 from explorer.images.olivetti import load_olivetti
 from explorer.images.sprites import SPRITES
@@ -108,10 +109,34 @@ def load_images(
             image_set = load_idx_folder(path, progress=progress)
         elif path.is_dir():
             cache = data_folder() / "folders"
-            return load_folder(path, size=size, cache=cache, skip_bad=skip_bad, progress=progress)
+            try:
+                return load_folder(
+                    path, size=size, cache=cache, skip_bad=skip_bad, progress=progress
+                )
+            except NoImagesError as error:
+                image_set = load_idx_folder(_find_idx_below(path, error), progress=progress)
         else:
             image_set = load_archive(path)
     return image_set if size is None else _resize_set(image_set, size, progress)
+
+
+def _find_idx_below(folder: Path, error: NoImagesError) -> Path:
+    """The one folder of IDX files below, as torchvision's MNIST/raw.
+
+    Raises:
+        NoImagesError: the error, if there is none.
+        DataError: there are several, naming them.
+    """
+    below = [place for pattern in ("*", "*/raw") for place in sorted(folder.glob(pattern))]
+    found = [place for place in below if place.is_dir() and is_idx_path(place)]
+    if not found:
+        raise error
+    if len(found) > 1:
+        names = ", ".join(str(place) for place in found)
+        raise DataError(
+            f"The folder {folder} holds several sets of IDX files: give one of {names}."
+        )
+    return found[0]
 
 
 def load_again(name: str, fingerprint: str, load: Callable[[str], ImageSet]) -> ImageSet:

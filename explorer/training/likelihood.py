@@ -31,18 +31,17 @@ class Figure:
 
     Attributes:
         value: the mean.
-        standard_error: its standard error over images; the draws' own error is not in it.
+        standard_error: its standard error over images; the draws' own error is not in it. None of
+            a single image, which has none.
     """
 
     value: float
-    standard_error: float
+    standard_error: float | None
 
     @classmethod
     def over(cls, values: NDArray[np.floating]) -> "Figure":
         """The mean of (N,) values."""
-        error = (
-            float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-        )
+        error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
         return cls(float(values.mean(dtype=np.float64)), error)
 
 
@@ -196,7 +195,8 @@ class Evaluation:
             f"{Path(self.config.data.name).name}, nats per image, \u00b1 standard error"
         ]
         for name, figure in self.figures().items():
-            error = f"\u00b1 {figure.standard_error:.2f}"
+            known = figure.standard_error is not None
+            error = f"\u00b1 {figure.standard_error:.2f}" if known else "(one image)"
             lines.append(f"{words[name]:<28} {figure.value:9.2f} {error}")
         if found.nll is None:
             lines.append("An autoencoder has no posterior, so it has neither bound nor likelihood.")
@@ -285,4 +285,11 @@ def evaluate_checkpoint(
         seed=seed,
         progress=lambda count: progress(count, len(index)),
     )
+    for name, values in vars(likelihood).items():
+        wrong = isinstance(values, np.ndarray) and not np.isfinite(values).all()
+        if wrong:
+            raise CheckpointError(
+                f"The {name} of some images is not finite: {config.name} gives no likelihood. Look "
+                "at its history.csv, and train it with a smaller --learning-rate or --clip 10."
+            )
     return Evaluation(config, likelihood, "test" if tested else "held-out", seed)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tqdm import tqdm
 
 import train_vae
 from explorer.encode.__main__ import main as encode
@@ -111,6 +112,18 @@ def test_each_command_succeeds_whatever_is_wrong_with_its_streams(
         out.flush()
         assert r"written to" in out.buffer.getvalue().decode("cp1252")
         assert r"\u6570\u636e" in out.buffer.getvalue().decode("cp1252")
+
+
+def test_a_line_does_not_stand_behind_a_bar(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with tqdm(total=3, file=Forgiving(sys.stderr), ncols=40, mininterval=0) as bar:
+        bar.update()
+        tqdm.write("a line", file=Forgiving(sys.stdout))
+    before = terminal.getvalue().partition("a line")[0]
+    assert before.endswith("\r")
+    assert before.rstrip("\r").rpartition("\r")[2].strip() == ""
 
 
 def test_a_stream_that_can_be_written_again_is_written_to_again():
