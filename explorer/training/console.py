@@ -457,8 +457,11 @@ class Session:
             if name not in self._failing:
                 self._failing.add(name)
                 what = str(error) or f"There is not enough memory to write {name}."
-                kept = f" {self._what_is_stored()}" if name == STATE else ""
-                self._around.say(f"{what} The training goes on, and it is tried again.{kept}")
+                then = {
+                    STATE: f"and it is tried again. {self._what_is_stored()}",
+                    HISTORY: "and what later epochs bring is tried again.",
+                }.get(name, "and it is tried again at its end.")
+                self._around.say(f"{what} The training goes on, {then}")
             return False
         if name in self._failing:
             self._failing.remove(name)

@@ -89,6 +89,24 @@ def test_a_disk_that_fills_up_loses_no_model_and_nothing_untrue_is_said(disk, tm
     assert "epoch    2/60" in output
 
 
+def test_a_stopped_run_whose_state_has_no_room_is_kept_elsewhere(disk, tmp_path):
+    home = tmp_path / "home"
+    stopping = FILLING.replace("os.close(file)", "os.close(file); os.kill(os.getpid(), 15)")
+    code, output = train(*FLAGS, cwd=disk, home=home, fill_at=".epoch-000003.npz.", script=stopping)
+    assert code == 143, output
+    assert "Go on with" not in output
+    (state,) = home.glob("latent-explorer-mine-*/state.pt")
+    place = disk / "runs" / "mine" / "state.pt"
+    assert f"kept in {state}: make room, move that file to {place}, then" in output
+
+    (disk / "filler").unlink()
+    shutil.move(state, place)
+    code, output = train("--resume", "mine", "--out", "out", cwd=disk, home=home)
+    assert code == 0, output
+    assert "epoch    3/60" not in output
+    assert "epoch    4/60" in output
+
+
 # The same, saving the state at every batch; after some of them there is room again.
 FREEING = FILLING.replace(
     "import train_vae", "import train_vae; from explorer.training import console"

@@ -167,8 +167,11 @@ def test_a_file_that_is_mended_comes_back(make_folder, tmp_path):
     content = (folder / "b" / "005.png").read_bytes()
     cut(folder / "b" / "005.png")
     assert len(load_folder(folder, skip_bad=True, cache=tmp_path / "cache").images) == 23
+    cut(folder / "a" / "005.png")
+    assert len(load_folder(folder, skip_bad=True, cache=tmp_path / "cache").images) == 22
+    assert len(list((tmp_path / "cache").glob("*.bad.json"))) == 1
     (folder / "b" / "005.png").write_bytes(content)
-    assert len(load_folder(folder, skip_bad=True, cache=tmp_path / "cache").images) == 24
+    assert len(load_folder(folder, skip_bad=True, cache=tmp_path / "cache").images) == 23
 
 
 def test_a_class_whose_files_are_all_bad_is_named(make_folder):
