@@ -168,7 +168,8 @@ def _to_bytes(images: NDArray[Any], path: Path) -> tuple[NDArray[np.uint8], tupl
         return np.ascontiguousarray(images), ()
     pixels = np.empty(images.shape, np.uint8)
     for start in range(0, len(images), _CHUNK):
-        chunk = images[start : start + _CHUNK].astype(np.float64 if kind != "f" else np.float32)
+        wide = np.float64 if kind != "f" else np.float32
+        chunk: NDArray[np.floating[Any]] = images[start : start + _CHUNK].astype(wide)
         shares = (chunk - scale.black) / (scale.white - scale.black)
         pixels[start : start + _CHUNK] = np.rint(shares * 255)
     return pixels, (scale.note,) if scale.note else ()
