@@ -36,8 +36,14 @@ def say(text: str) -> None:
 
     if FIRST:
         out = Forgiving(sys.stdout)
-        tqdm.write(text, file=out)
+        # tqdm.write knows the bars of the plain streams alone, and would write behind ours.
+        bars = list(getattr(tqdm, "_instances", ()))
+        for bar in bars:
+            bar.clear()
+        out.write(f"{text}\n")
         out.flush()
+        for bar in bars:
+            bar.refresh()
 
 
 def warn(text: str) -> None:

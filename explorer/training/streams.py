@@ -54,13 +54,6 @@ class Forgiving:
             _settled.add(id(stream))
             atexit.register(_settle, stream)
 
-    # tqdm clears its bars for a line that goes to the same terminal, which it tells by this.
-    def __eq__(self, other: object) -> bool:
-        return self._stream is (other._stream if isinstance(other, Forgiving) else other)
-
-    def __hash__(self) -> int:
-        return id(self._stream)
-
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever a stream has)
         return getattr(self._stream, name)
 
