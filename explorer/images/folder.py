@@ -77,10 +77,8 @@ def load_folder(
         check_sides(*size, "The size asked for", "choose another --size")
     listing = list_images(folder)
     check_count(len(listing.files), f"The folder {folder}")
-    state = None if cache is None else _look(folder, listing.files)
-    bad: dict[str, str] = {}
-    if skip_bad and cache is not None and state is not None:
-        bad = load_bad(cache, state)
+    state = _look(folder, listing.files) if skip_bad and cache is not None else None
+    bad = load_bad(cache, state) if cache is not None and state is not None else {}
     try:
         return _load(folder, listing, bad, size, cache, progress)
     except BadFilesError as error:
