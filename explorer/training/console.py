@@ -489,6 +489,8 @@ class Session:
     def what_is_kept(self) -> str:
         """What of this training can be gone on with, and how; written elsewhere if need be."""
         trainer, place = self._trainer, self._run.folder / STATE
+        if not trainer.images_done:
+            return "Nothing had been trained yet."
         if self.stored is not None and self.stored[1] == trainer.images_done:
             return f"What was trained is kept: make room, then {self._go_on}"
         for folder in spare_folders(self._run.name):

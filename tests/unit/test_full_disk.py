@@ -157,9 +157,11 @@ def test_memory_that_runs_out_is_a_sentence_with_what_to_make_smaller(tmp_path):
         [sys.executable, "-c", SHORT_OF_MEMORY, str(ROOT), "--data", "tiny.npz", "--threads", "1",
          "--batch-size", "400", "--importance-samples", "1000", "--name", "mine", "--out", "out"],
         cwd=tmp_path, capture_output=True, text=True, timeout=280,
+        env={**os.environ, "HOME": str(tmp_path / "home")},
     )  # fmt: skip
     output = done.stdout + done.stderr
     assert done.returncode == 2, output
+    assert "Nothing had been trained yet." in output
     assert "Traceback" not in output
     assert "There is not enough memory for this training" in output
     assert "--batch-size" in output
