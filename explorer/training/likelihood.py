@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from explorer.errors import CheckpointError, ConfigError
+from explorer.errors import CheckpointError, ConfigError, DataNotAtHandError
 from explorer.images.dataset import ImageSet
+from explorer.images.registry import load_again
 from explorer.models.autoencoder import Autoencoder
 from explorer.models.codec import load_model
 from explorer.models.config import PROPOSALS, CheckpointConfig, check_choice, check_range
@@ -35,18 +36,17 @@ class Figure:
     Attributes:
         value: the mean.
         standard_error: its standard error over images. Each image has draws of its own, so their
-            noise is in it; the shift of an estimate from few effective draws is not.
+            noise is in it; the shift of an estimate from few effective draws is not. None of a
+            single image, which has none.
     """
 
     value: float
-    standard_error: float
+    standard_error: float | None
 
     @classmethod
     def over(cls, values: NDArray[np.floating]) -> "Figure":
         """The mean of (N,) values."""
-        error = (
-            float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-        )
+        error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
         return cls(float(values.mean(dtype=np.float64)), error)
 
 
@@ -251,7 +251,8 @@ class Evaluation:
             f"{Path(self.config.data.name).name}{drawn}, nats per image, \u00b1 standard error"
         ]
         for name, figure in self.figures().items():
-            error = f"\u00b1 {figure.standard_error:.2f}"
+            known = figure.standard_error is not None
+            error = f"\u00b1 {figure.standard_error:.2f}" if known else "(one image)"
             lines.append(f"{words[name]:<28} {figure.value:9.2f} {error}")
         lines += self._describe_draws()
         lines += self._describe_scale()
@@ -375,12 +376,14 @@ def evaluate_checkpoint(
         torch.set_num_threads(threads)
     known = {**config.training, **vars(config.network), "kind": config.kind}
     settings = TrainConfig.from_settings(known)
-    images = load_data(config.data.name, settings.size)
-    if images.fingerprint != config.data.fingerprint:
-        raise CheckpointError(
-            f"The images of {config.data.name} are not those that {config.name} was trained on "
-            "(another fingerprint): bring those back to evaluate with."
+    try:
+        images = load_again(
+            config.data.name, config.data.fingerprint, lambda name: load_data(name, settings.size)
         )
+    except DataNotAtHandError as error:
+        raise CheckpointError(
+            f"The images that {config.name} was trained on are not at hand. {error}"
+        ) from error
     tested = len(images.test_index) > 0
     index = images.test_index if tested else images.held_out_index
     available = len(index)
@@ -399,6 +402,13 @@ def evaluate_checkpoint(
     )
     split = "test" if tested else "held-out"
     grey = not settings.binarize and _has_grey(images.floats(index[:100]))
+    for name, values in vars(likelihood).items():
+        wrong = isinstance(values, np.ndarray) and not np.isfinite(values).all()
+        if wrong:
+            raise CheckpointError(
+                f"The {name} of some images is not finite: {config.name} gives no likelihood. Look "
+                "at its history.csv, and train it with a smaller --learning-rate or --clip 10."
+            )
     return Evaluation(config, likelihood, split, available, grey, seed)
 
 
