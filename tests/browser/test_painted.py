@@ -63,27 +63,23 @@ def fit_principal(page):
 def test_a_view_looks_the_same_whichever_view_was_there_before(tabs, app_server):
     page, other = tabs(), tabs()
     open_fresh(page, app_server.url, DIGITS)
+    name = axes_view(page)
     fitted = fit_principal(page)
-    show_view(page, "axes", name := axes_view(page))
+    show_view(page, "map")
     steps = [
-        ("map", lambda: show_view(page, "map")),
         ("map-3d", lambda: press_solid(page, "map-3d")),
         (name, lambda: show_view(page, "axes", name)),
-        ("principal", lambda: show_view(page, "principal")),
-        ("principal-3d", lambda: press_solid(page, "principal-3d")),
-        ("map", lambda: show_view(page, "map")),
-        ("map-3d", lambda: press_solid(page, "map-3d")),
-        ("map", lambda: press_solid(page, "map")),
-        (fitted, lambda: show_view(page, fitted)),
         ("principal-3d", lambda: (show_view(page, "principal"), press_solid(page, "principal-3d"))),
+        ("map", lambda: show_view(page, "map")),
+        (fitted, lambda: show_view(page, fitted)),
+        ("principal", lambda: show_view(page, "principal")),
     ]
     fresh = {}
     for view, step in steps:
         step()
         shown = shot_of(page)
-        if view not in fresh:
-            open_fresh(other, app_server.url, DIGITS, view=view)
-            fresh[view] = shot_of(other)
+        open_fresh(other, app_server.url, DIGITS, view=view)
+        fresh[view] = shot_of(other)
         assert_painted_alike(shown, fresh[view], view)
     # They are different pictures, or the comparison would say nothing.
     views = list(fresh.values())
@@ -118,9 +114,9 @@ def test_another_model_leaves_no_pixel_of_the_former_one(view, tabs, app_server)
     assert (np.abs(inside.astype(int) - ground).max(axis=2) > 60).mean() < 0.02  # "Loading the map"
     told = readouts(page)
     assert {name: value for name, value in told.items() if value and name != "picture"} == {}
-    page.unroute("**/points/**")
     for route in held:
         route.continue_()
+    page.unroute("**/points/**")
     wait_for_rest(page, model="line")
     shown = shot_of(page)
     open_fresh(other, app_server.url, "line")
@@ -164,35 +160,29 @@ def test_the_theme_repaints_the_whole_map(view, tabs, app_server):
     other.emulate_media(color_scheme="dark")
     open_fresh(other, app_server.url, DIGITS, view=view)
     light, dark = shot_of(page), shot_of(other)
+    grounds = ground_colour(page), ground_colour(other)
     assert pixels_apart(light, dark).mean() > 0.5
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(
-        "(dark) => getComputedStyle(document.querySelector('.lab'))"
-        ".getPropertyValue('--st-background-color').trim() === dark",
-        arg=other.evaluate(
-            "() => getComputedStyle(document.querySelector('.lab'))"
-            ".getPropertyValue('--st-background-color').trim()"
-        ),
-        timeout=PATIENCE,
-    )
+    wait_for_ground(page, grounds[1])
     assert_painted_alike(shot_of(page), dark, f"{view}, dark")
-    other.emulate_media(color_scheme="light")
-    assert_painted_alike(shot_of_light(other, light), light, f"{view}, light")
+    page.emulate_media(color_scheme="light")
+    wait_for_ground(page, grounds[0])
+    assert_painted_alike(shot_of(page), light, f"{view}, light")
 
 
-def shot_of_light(page, light):
-    """The map once the page is as light as it is there."""
+def wait_for_ground(page, colour):
+    """Until Streamlit has changed the theme."""
     page.wait_for_function(
-        "(sum) => { const root = document.querySelector('.lab');"
-        " const context = document.createElement('canvas').getContext('2d');"
-        " context.fillStyle = getComputedStyle(root).getPropertyValue('--st-background-color');"
-        " context.fillRect(0, 0, 1, 1);"
-        " const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;"
-        " return red + green + blue === sum; }",
-        arg=int(np.median(light.reshape(-1, 3), axis=0).sum()),
+        """(wanted) => {
+          const style = getComputedStyle(document.querySelector('.lab'));
+          const context = document.createElement('canvas').getContext('2d');
+          context.fillStyle = style.getPropertyValue('--st-background-color').trim();
+          context.fillRect(0, 0, 1, 1);
+          return String([...context.getImageData(0, 0, 1, 1).data.slice(0, 3)]) === String(wanted);
+        }""",
+        arg=colour,
         timeout=PATIENCE,
     )
-    return shot_of(page)
 
 
 @pytest.mark.parametrize("view", ["map", "map-3d", "principal"])

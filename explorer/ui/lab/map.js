@@ -271,9 +271,8 @@ class LatentMap {
     if (!this.Plotly || !this.points || !this.plot._fullLayout) return false;
     const text = getComputedStyle(this.root).getPropertyValue("--st-text-color").trim();
     if (this.text === text) return false;
-    const { range } = this;
     this.tiles = null;    // they are drawn with the former theme's ink
-    this.Plotly.relayout(this.plot, { ...this.layout(), ...(range && this.flat ? { "xaxis.range": range[0], "yaxis.range": range[1] } : {}) });
+    this.Plotly.relayout(this.plot, this.layout());
     this.rest();
     return true;
   }
