@@ -482,7 +482,10 @@ class LatentMap {
     const { line, area } = this;
     for (const radius of line ? [-3, -2, -1, 1, 2, 3] : [1, 2, 3]) {
       const across = line ? radius * unit : radius * unit * Math.SQRT1_2;
-      const x = centre.x + across + 3, y = line ? area.y + 14 : centre.y - across - 3;
+      const words = `${radius}σ`.replace("-", "−"), wide = context.measureText(words).width + 3;
+      // Before its mark where it would not be seen whole behind it.
+      const after = !line || centre.x + across + wide < area.x + area.width;
+      const x = centre.x + across + (after ? 3 : -wide), y = line ? area.y + 14 : centre.y - across - 3;
       for (const [colour, width, dash] of [[this.ground, 3.5, []], [this.text, 1.5, [5, 4]]]) {
         context.strokeStyle = colour;
         context.lineWidth = width;
@@ -497,7 +500,6 @@ class LatentMap {
       context.setLineDash([]);
       context.strokeStyle = this.ground;
       context.lineWidth = 3;
-      const words = `${radius}σ`.replace("-", "−");
       context.strokeText(words, x, y);
       context.fillStyle = this.text;
       context.fillText(words, x, y);
