@@ -246,7 +246,6 @@ class Lab {
 
   knownColour(colour) {
     const match = /^(class|density|kl|reconstruction|axis-(\d+)|factor-\d+)$/.exec(colour);
-    if ((colour === "density" && !this.data.density) || (colour === "kl" && !this.data.kl)) return false;
     return !!match && (match[2] === undefined || Number(match[2]) < this.data.axes.length);
   }
 
