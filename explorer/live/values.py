@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from explorer.errors import DataError, LatentError, ProtocolError
 from explorer.images.dataset import ImageSet
 from explorer.latent.axes import kl_per_axis
+from explorer.latent.density import NEIGHBOUR
 from explorer.latent.planes import axis_name
 from explorer.live.threads import use_one_thread
 from explorer.models.pictures import explain_missing, images_at_hand
@@ -48,6 +49,11 @@ class Values:
         return float(low), float(high)
 
 
+def has_density(model: "OpenedModel") -> bool:
+    """Whether there are codes enough for a local density: each needs a fifth neighbour."""
+    return len(model.encodings.mean) > NEIGHBOUR
+
+
 def find_values(model: "OpenedModel", what: str) -> Values:
     """Work out one number an encoding; may take long.
 
@@ -66,7 +72,8 @@ def find_values(model: "OpenedModel", what: str) -> Values:
         density = _density_of_means(model)
         if not np.isfinite(density).all():
             raise LatentError(
-                f"{len(mean)} codes are too few for a density; at least 6 have fifth neighbours."
+                f"{len(mean)} codes are too few for a density; at least {NEIGHBOUR + 1} have fifth "
+                "neighbours."
             )
         return Values("local density", "%", density)
     if what == KL:

@@ -11,6 +11,7 @@ from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.live.readonly import is_read_only, refusal
 from explorer.live.route import plotly_path
+from explorer.live.values import has_density
 from explorer.models.library import Listing
 from explorer.plots.palette import PETROFF, class_colours
 from explorer.ui import cached, state
@@ -26,8 +27,9 @@ def map_note(model: OpenedModel) -> str:
     count = len(model.encodings.mean)
     if model.projection.method == "latent plane":
         what = "plane" if model.latent_dim == 2 else "axis"
+        spread = "" if what == "plane" else " Points are spread upwards only to be seen apart."
         return (
-            f"The latent {what} itself: {count:,} held-out images at their codes. "
+            f"The latent {what} itself: {count:,} held-out images at their codes.{spread} "
             "Every spot is a code: hover, click, drag."
         )
     about = f"{count:,} held-out images from {model.latent_dim} latents"
@@ -81,6 +83,7 @@ def lab_request(model: OpenedModel, listing: Listing) -> LabRequest:
         method=model.projection.method,
         exact=model.view("map").exact,
         solid=model.projection.coordinates_3d is not None,
+        density=has_density(model),
         kl=model.encodings.log_var is not None,
         background=model.config.data.background,
         note=map_note(model),

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from explorer.models.checkpoint import CONFIG, ENCODINGS, PROJECTION
 from explorer.models.library import SHIPPED
 from tests.browser.chromium import launch_options
 from tests.browser.server import ROOT, StreamlitServer
-from tests.conftest import train_checkpoint
+from tests.conftest import make_images, train_checkpoint
 
 HERE = Path(__file__).parent
 OUTPUT = HERE / "output"
@@ -67,7 +68,8 @@ def checkpoints(tmp_path_factory, data_folder):
 
     colour: of colour images that are not square. many: of 200 classes. sprites: of images whose
     factors are known and which are at hand. crowd: 30,000 points. own: to be written to. same,
-    few: equal codes, and three codes, of which no map can be fitted.
+    few: equal codes, and three codes, of which no map can be fitted. line: one latent axis. plain:
+    four images without classes.
     """
     folder = tmp_path_factory.mktemp("checkpoints")
     trained = folder / "trained"
@@ -82,6 +84,10 @@ def checkpoints(tmp_path_factory, data_folder):
     copy_with_codes("mnist-vae-2", trained / "crowd", tile, lambda codes: codes + noise)
     copy_with_codes("digits-vae-8", trained / "same", np.arange(359), np.zeros_like)
     copy_with_codes("digits-vae-8", trained / "few", np.arange(3), np.asarray)
+    train_checkpoint(trained / "line", make_images(200), "vae", latent_dim=1)
+    unlabelled = replace(make_images(), labels=None, classes=())
+    train_checkpoint(trained / "plain", unlabelled, "vae")
+    keep_codes(trained / "plain", np.arange(4))
     return trained
 
 
@@ -119,6 +125,18 @@ def many_classes(count=200, each=4):
         credit="",
         licence="",
     )
+
+
+def keep_codes(folder, rows):
+    """Leave a checkpoint of two latent axes no more than these of its codes."""
+    for file in folder.glob("regularity.json"):
+        file.unlink()
+    with np.load(folder / ENCODINGS) as stored:
+        arrays = {key: values[rows] for key, values in stored.items()}
+    np.savez(folder / ENCODINGS, **arrays)
+    with np.load(folder / PROJECTION) as stored:
+        places = dict(stored)
+    np.savez(folder / PROJECTION, **(places | {"coordinates": arrays["mean"]}))
 
 
 def copy_with_codes(name, target, rows, change):

@@ -111,6 +111,31 @@ def test_below_each_picture_stands_whether_its_code_lies_in_a_hole(compared):
     expect(facts).to_contain_text("nearest code")
 
 
+def test_on_the_other_scale_nothing_is_told_of_the_former_code(compared):
+    move_on_pad(compared, 0.7, 0.7)
+    facts = compared.locator(f'.cursor-model[data-model="{PAIR[1]}"] .cursor-facts')
+    expect(facts).to_contain_text("nearest code", timeout=PATIENCE)
+    before = facts.text_content()
+    compared.evaluate(
+        """(name) => {
+          const root = document.querySelector('.cursor'), seen = window.factsSeen = [];
+          const facts = root.querySelector(`.cursor-model[data-model="${name}"] .cursor-facts`);
+          const look = () => {
+            const words = root.querySelector('.cursor-note').textContent;
+            if (words.includes('own scale')) seen.push(facts.textContent);
+            requestAnimationFrame(look);
+          };
+          look();
+        }""",
+        PAIR[1],
+    )
+    compared.get_by_text("Scale-fair: z ~ N(m, S)").click()
+    expect(compared.locator(".cursor-note")).to_contain_text("each model's own scale")
+    expect(facts).to_contain_text("nearest code", timeout=PATIENCE)
+    expect(facts).not_to_have_text(before)
+    assert before not in compared.evaluate("() => window.factsSeen")
+
+
 def test_the_scale_is_switched_for_cursor_and_table_together(compared):
     move_on_pad(compared, 0.7, 0.7)
     before = codes(compared)

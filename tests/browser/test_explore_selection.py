@@ -109,11 +109,10 @@ def test_boxes_and_lassos_are_summed_up_and_give_a_direction(page, app_server, d
     open_lab(page, app_server.url, DIGITS)
     left, top, right, bottom = class_box(page, 0)
     choose_tool(page, "select")
-    before, run = latents(page), run_number(page)
+    before = latents(page)
     draw(page, [(left, top), (right, bottom)])
     inside = rows_within(page, [(left, top), (right, top), (right, bottom), (left, bottom)])
     first = assert_selection(page, digits, "A", inside)
-    wait_for_run(page, run + 1)  # Streamlit has heard of it
     assert len(inside) > 20
     expect(page.locator(".lab-tabs [data-tab=selection]")).to_have_attribute(
         "aria-selected", "true"
@@ -148,10 +147,8 @@ def test_boxes_and_lassos_are_summed_up_and_give_a_direction(page, app_server, d
         (left - 4, bottom + 4),
     ]
     choose_tool(page, "lasso")
-    run = run_number(page)
     draw(page, [*corners, corners[0]])
     second = assert_selection(page, digits, "B", rows_within(page, corners))
-    wait_for_run(page, run + 1)
 
     # The direction A - B, from where one is.
     slider = page.get_by_role("slider", name="Along the direction A minus B, in its own lengths")

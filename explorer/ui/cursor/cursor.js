@@ -47,7 +47,8 @@ class Contestant {
         this.askTruth(answer.code);
       },
       onGhost: () => {}, onPicture: () => {}, onView: () => {},
-      onTruth: (facts) => this.showTruth(facts),
+      // An answer about the code on the other scale is none about this one.
+      onTruth: (facts, fair) => { if (fair === this.fair) this.showTruth(facts); },
     });
     this.link.connect(target);
   }
@@ -60,13 +61,26 @@ class Contestant {
     return Float32Array.from(mean, (value, axis) => value + root[axis].reduce((sum, weight, other) => sum + weight * mine[other], 0));
   }
 
-  decode(noise, fair) { this.link.decode(this.code(noise, fair)); }
+  decode(noise, fair) {
+    if (this.fair !== undefined && fair !== this.fair) this.blank();
+    this.fair = fair;
+    this.link.decode(this.code(noise, fair));
+  }
+
+  /* For the other scale: what was read off the former code goes. */
+  blank() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.place.textContent = this.words.textContent = "";
+    delete this.place.dataset.hole;
+  }
 
   askTruth(code) {
     this.latest = code;
     this.timer ??= setTimeout(() => {
       this.timer = null;
-      if (this.link.open) this.link.truth(this.latest, "pin");
+      if (this.link.open) this.link.truth(this.latest, this.fair);
     }, TRUTH_PAUSE);
   }
 
@@ -131,6 +145,7 @@ class SharedCursor {
       }
       this.find(".cursor-x").value = this.axes[0];
       this.find(".cursor-y").value = this.axes[1];
+      this.find(".cursor-y").parentElement.style.display = size === 1 ? "none" : "";
     }
     this.send();
   }
@@ -199,18 +214,25 @@ class SharedCursor {
     context.strokeStyle = text;
     context.fillStyle = text;
     context.font = "10px sans-serif";
-    for (const radius of [1, 2, 3]) {
+    // Of a single axis there is nothing up or down: an interval has ends where a plane has circles.
+    const line = this.noise.length === 1;
+    for (const radius of line ? [-3, -2, -1, 1, 2, 3] : [1, 2, 3]) {
       context.globalAlpha = 0.35;
       context.setLineDash([3, 3]);
       context.beginPath();
-      context.arc(side / 2, side / 2, (radius * side) / 2 / PAD_REACH, 0, 2 * Math.PI);
+      if (line) {
+        context.moveTo(at(radius), 0);
+        context.lineTo(at(radius), side);
+      } else context.arc(side / 2, side / 2, (radius * side) / 2 / PAD_REACH, 0, 2 * Math.PI);
       context.stroke();
       context.setLineDash([]);
       context.globalAlpha = 0.6;
-      context.fillText(`${radius}σ`, at(radius * Math.SQRT1_2) + 2, at(-radius * Math.SQRT1_2) - 2);
+      const words = `${radius}σ`.replace("-", "−");
+      if (line) context.fillText(words, at(radius) + 2, 10);
+      else context.fillText(words, at(radius * Math.SQRT1_2) + 2, at(-radius * Math.SQRT1_2) - 2);
     }
     context.globalAlpha = 1;
-    const x = at(this.noise[this.axes[0]]), y = side - at(this.noise[this.axes[1]]);
+    const x = at(this.noise[this.axes[0]]), y = line ? side / 2 : side - at(this.noise[this.axes[1]]);
     context.lineWidth = 2.5;
     context.beginPath();
     context.arc(x, y, 7, 0, 2 * Math.PI);

@@ -69,7 +69,7 @@ class Draw {
   update(data, setTriggerValue) {
     this.setTriggerValue = setTriggerValue;
     const key = JSON.stringify([data.token, data.base, data.name, data.tag]);
-    const shape = JSON.stringify(data.shape);
+    const shape = JSON.stringify([data.shape, data.ground]);
     const first = !this.data;
     this.data = data;
     if (shape !== this.shape) {

@@ -6,7 +6,7 @@ const ENCODE = 6, VOTES = 12, DRAWING_FACTS = 20;
 class EncodeLink extends Link {
   /* hooks: those of Link, and onEncoded(answer) */
   constructor(hooks) {
-    super(hooks);
+    super(hooks, ["onEncoded"]);
     this.drawing = new Slot(1);
   }
 

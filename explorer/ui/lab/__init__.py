@@ -68,6 +68,7 @@ class LabRequest:
         method: of the checkpoint's own map.
         exact: whether that map is the latent plane itself.
         solid: whether the checkpoint has a map in three dimensions.
+        density: whether there are codes enough for a local density.
         kl: whether the posterior has a variance.
         background: brightness of the images' ground, 0 to 1.
         note: one sentence under the map.
@@ -95,6 +96,7 @@ class LabRequest:
     method: str
     exact: bool
     solid: bool
+    density: bool
     kl: bool
     background: float
     note: str
@@ -129,7 +131,6 @@ def show_lab(request: LabRequest, *, key: str) -> None:
         key=key,
         data=asdict(request),
         on_settled_change=lambda: None,
-        on_selection_change=lambda: None,
     )
 
 

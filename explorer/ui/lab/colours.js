@@ -21,9 +21,15 @@ class Colouring {
   /* hooks: onSelect(group, name), onToggle() */
   constructor(root, hooks) {
     this.box = root.querySelector(".lab-legend");
-    this.hooks = hooks;
+    this.hooks = checkedHooks("Colouring", hooks, ["onSelect", "onToggle"]);
     this.hidden = new Set();
     this.box.addEventListener("click", (event) => this.click(event));
+  }
+
+  /* For another model: no colours until there are its own. */
+  clear() {
+    Object.assign(this, { labels: null, names: [], values: null, scale: null, hidden: new Set() });
+    this.box.replaceChildren();
   }
 
   /* labels: (N,) group of each point or -1; names and colours of the groups. */

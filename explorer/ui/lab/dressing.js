@@ -14,10 +14,13 @@ class Dressing {
   async images() {
     const { map, link } = this.lab;
     const asked = this.imagesAsked = Symbol("asked");
+    const done = () => { if (asked === this.imagesAsked) this.lab.busy("images", false); };
+    this.lab.busy("images", true);
     const zoomed = map.home && map.span() < 0.5 * (map.home[0][1] - map.home[0][0]);
     const { rows, total } = zoomed ? map.rowsInView(MOST_IMAGES) : { rows: [], total: 0 };
     if (!total || total > MOST_IMAGES) {
       if (map.images) { map.images = null; map.want("over"); }
+      done();
       return;
     }
     const side = Math.min(46, Math.max(16, 0.62 * Math.sqrt((map.area.width * map.area.height) / total)));
@@ -29,7 +32,7 @@ class Dressing {
         if (asked !== this.imagesAsked) return;
         missing.forEach((row, place) => known.set(row, picture(list[place], shape)));
       }
-    } catch { return; }
+    } catch { return; } finally { done(); }
     map.images = { side, cache: known, list: rows.map((row) => ({ row, canvas: known.get(row) })) };
     map.want("over");
   }
@@ -38,10 +41,15 @@ class Dressing {
   async tiles() {
     const { map, link, plane, latents, data } = this.lab;
     const asked = this.tilesAsked = Symbol("asked");
-    if (!plane || !this.lab.tilesOn || plane.basis.length !== 2 || latents.length < 2) {
+    const drop = () => {
+      this.lab.busy("tiles", false);
       if (map.tiles) { map.tiles = null; map.want("under"); }
+    };
+    if (!plane || !this.lab.tilesOn || plane.basis.length !== 2 || latents.length < 2) {
+      drop();
       return;
     }
+    this.lab.busy("tiles", true);
     const [height, width] = data.shape;
     const unit = Math.max(30, Math.min(64, 1.4 * Math.max(height, width)));
     const columns = Math.max(2, Math.min(20, Math.round(map.area.width / unit)));
@@ -56,12 +64,14 @@ class Dressing {
         boxes.push({ left: x, right: x + stepX, high: y, low: y - stepY });
       }
     }
-    if (!codes.every((value) => Math.abs(value) <= LARGEST_LATENT)) return;
+    // Those of the former code or view would be wrong by now.
+    if (!codes.every((value) => Math.abs(value) <= LARGEST_LATENT)) { drop(); return; }
     try {
       const { list, shape } = await link.pictures(codes, MAP_IMAGE);
       if (asked !== this.tilesAsked) return;
       map.tiles = boxes.map((box, place) => ({ box, canvas: map.inked(list[place], shape) }));
       map.want("under");
-    } catch { /* the map does without */ }
+      this.lab.busy("tiles", false);
+    } catch { if (asked === this.tilesAsked) drop(); }
   }
 }

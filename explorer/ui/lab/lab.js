@@ -29,6 +29,12 @@ function shortest(value) {
 
 const same = (one, other) => one.length === other.length && one.every((value, axis) => value === other[axis]);
 
+/* Chooses what there is to choose; what is shown without being on the list comes onto it. */
+function choose(select, value, words) {
+  if (![...select.options].some((option) => option.value === value)) select.append(new Option(words ?? value, value));
+  select.value = value;
+}
+
 class Lab {
   constructor(root) {
     this.root = root;
@@ -38,7 +44,9 @@ class Lab {
     this.latents = new Float32Array(0);
     this.selections = { A: null, B: null };
     this.slot = "A";
+    this.fitsUnderWay = new Set();
     this.frames = 0;
+    this.underWay = new Set();
     this.truth = new Truth(this);
     this.dressing = new Dressing(this);
     this.link = new Link({
@@ -67,6 +75,7 @@ class Lab {
       shown: (row) => this.colouring.shown(row),
       colourOf: (row) => this.colouring.css(row, this.chosen),
       axisName: (number) => this.mapAxis(number),
+      onBusy: (what, on) => this.busy(what, on),
     });
     this.sliders = new Sliders(root, {
       onPress: () => { this.stopWobble(); this.finishGlide(); },
@@ -77,7 +86,6 @@ class Lab {
       onReset: (axis) => this.setAxis(axis.index, Math.fround(axis.typical)),
       onRefused: (words) => this.note(words),
       onName: (axis, name) => this.nameAxis(axis, name),
-      onLock: () => {},
       onUnfold: () => this.refreshStrips(),
     });
     this.drawer = null;
@@ -90,6 +98,14 @@ class Lab {
     this.bindChoices();
     this.onKey = (event) => this.shortcut(event);
     document.addEventListener("keydown", this.onKey);
+  }
+
+  /* What is under way stands in data-busy; with none, the page is at rest and all of it up to date. */
+  busy(what, on) {
+    if (this.underWay.has(what) === on) return;
+    if (on) this.underWay.add(what);
+    else this.underWay.delete(what);
+    this.root.dataset.busy = [...this.underWay].join(" ");
   }
 
   /* -- from Streamlit -- */
@@ -112,8 +128,15 @@ class Lab {
     }
     if (data.decoded && data.decoded.id === this.settledId) {
       const text = atob(data.decoded.pixels);
-      this.showFrame({ pixels: Uint8Array.from(text, (c) => c.charCodeAt(0)), place: data.decoded.place });
+      this.showFrame({ pixels: Uint8Array.from(text, (c) => c.charCodeAt(0)), place: this.placeOffline(data.decoded.place) });
     }
+  }
+
+  /* Where the pinned code lies, without a connection: on the checkpoint's own map, which it comes
+     with, or on a plane. */
+  placeOffline(onMap) {
+    if (this.shownView === "map") return onMap;
+    return this.plane ? this.placeOnPlane(this.plane, this.latents) : null;
   }
 
   /* Tells Streamlit; after a restart of the server its own line comes back later than ours. */
@@ -138,21 +161,19 @@ class Lab {
   open() {
     const { data } = this;
     this.link.forget();
-    clearTimeout(this.settleTimer);
     this.stopWobble();
-    this.gliding = null;
+    this.blank();
     Object.assign(this, {
       history: [], future: [], pushed: undefined, selections: { A: null, B: null }, slot: "A", chosen: null,
-      labels: null, values: new Map(), colour: data.classes.length ? "class" : "density", view: "map",
-      fits: new Map(), factors: [], asks: new Map(), stripsOn: false, tilesOn: true, awaitSpot: null,
+      labels: null, values: new Map(), colour: data.classes.length || !data.density ? "class" : "density", view: "map",
+      fits: new Map(), factors: [], asks: new Map(), stripsOn: false, tilesOn: true,
     });
-    this.truth.pin = null;
     this.sliders.build(data);
     this.map.clear(data);
     const [height, width] = data.shape;
     for (const canvas of [this.picture, this.ghost]) {
       canvas.style.aspectRatio = `${width} / ${height}`;
-      Object.assign(canvas, { width, height });
+      Object.assign(canvas, { width, height });    // which empties it
     }
     this.find(".lab-hint").textContent = data.hint;
     this.find(".lab-map-note").textContent = data.note;
@@ -181,6 +202,25 @@ class Lab {
     this.setLatents(this.latents);
     this.buttons();
     this.loadView(this.view, { first: true });
+  }
+
+  /* Nothing that was read off the former model stays, and no answer about it is taken any more. */
+  blank() {
+    for (const timer of [this.settleTimer, this.neighbourTimer]) clearTimeout(timer);
+    Object.assign(this, {
+      gliding: null, awaitSpot: null, ghostCode: null, ghostAt: null, pinPlace: null, guessed: false, settledForPlane: null, sliding: false,
+      settleTimer: null, settleWhenQuiet: false, switching: false, shownView: null, viewSequence: undefined,
+      viewAsked: null, colourAsked: null, stripsAsked: null, addressNote: null, fitting: null,
+    });
+    for (const what of [...this.underWay]) this.busy(what, false);
+    this.root.dataset.ghost = false;
+    this.truth.blank();
+    this.colouring.clear();
+    this.say("");
+    // A fit goes on, and its map is kept for when its model is looked at again.
+    const form = this.find(".lab-fit");
+    form.querySelector("progress").hidden = this.find('[data-do="fit-cancel"]').hidden = true;
+    form.querySelector(".lab-fit-state span").textContent = "";
   }
 
   /* -- the address: what a copied link opens -- */
@@ -243,6 +283,7 @@ class Lab {
     const { data } = this;
     this.view = view;
     this.showChoices();
+    this.busy("view", true);
     try {
       const labels = this.labels ? 0 : 1;
       const [plotly, answer] = await Promise.all([
@@ -259,18 +300,19 @@ class Lab {
       this.switching = true;
       this.awaitSpot = null;
       this.link.dropSpots();
-      this.link.view(view);
+      this.viewSequence = this.link.view(view);
       this.shownView = view;
       this.pinPlace = null;    // a position on the former map
       if (first) this.paintClasses(header.count);
       if (points.dims === 2 && this.map.place) this.map.place = points.plane ? this.placeOnPlane(points.plane, this.latents) : null;
       else this.map.place = null;
       await this.map.show(points, plotly);
-      this.switching = false;
+      if (this.map.points !== points) return;
       this.showExactness();
+      this.switching = false;
       if (!first || this.colour === "class") this.recolour();
       else if (await this.setColour(this.colour) === false) await this.setColour("class");
-      this.link.decode(this.latents.slice());
+      this.decode(this.latents);
       this.truth.ask("pin", this.latents, true);
       this.find(".lab-map-note").textContent = this.mapNote();
       if (first) this.afterFirstPaint();
@@ -285,6 +327,8 @@ class Lab {
         this.addressNote = `The address's map cannot be shown (${error.message}); this is the checkpoint's own.`;
         await this.loadView("map", { first });
       } else this.map.showError(error);
+    } finally {
+      if (asked === this.viewAsked) this.busy("view", false);
     }
   }
 
@@ -343,6 +387,7 @@ class Lab {
 
   mapAxis(number) {
     const view = this.view;
+    if (number && this.map.line) return "";
     const axes = /^axes:(\d+),(\d+)$/.exec(view);
     if (axes) return axisLabel(Number(axes[number + 1]), this.sliders.names);
     if (view.startsWith("principal")) return `principal axis ${number + 1}`;
@@ -373,7 +418,7 @@ class Lab {
   fillChoices() {
     const { data } = this;
     const option = (value, text) => new Option(text, value);
-    const own = data.method === "umap" ? "UMAP" : data.method === "latent plane" ? "Latent plane" : "Principal components";
+    const own = data.method === "umap" ? "UMAP" : data.method === "latent plane" ? (data.axes.length > 1 ? "Latent plane" : "Latent axis") : "Principal components";
     const views = [option("map", own)];
     if (data.axes.length > 2) views.push(option("principal", "Principal axes"), option("axes", "Two latent axes"));
     for (const [value, words] of this.fits) views.push(option(value, words));
@@ -382,7 +427,9 @@ class Lab {
     for (const select of [this.find(".lab-axis-x"), this.find(".lab-axis-y")]) {
       select.replaceChildren(...axes.map(([index, label]) => option(index, label)));
     }
-    const colours = [...(data.classes.length ? [option("class", "Class")] : []), option("density", "Local density"), option("reconstruction", "Reconstruction loss")];
+    const colours = [option("class", data.classes.length ? "Class" : "One colour")];
+    if (data.density) colours.push(option("density", "Local density"));
+    colours.push(option("reconstruction", "Reconstruction loss"));
     if (data.kl) colours.push(option("kl", "KL"));
     for (const { key, title } of this.factors) colours.push(option(key, title));
     for (const [index, label] of axes) colours.push(option(`axis-${index}`, label));
@@ -392,23 +439,19 @@ class Lab {
 
   showChoices() {
     const axes = /^axes:(\d+),(\d+)$/.exec(this.view);
-    const choice = this.find(".lab-view-choice");
-    choice.value = axes ? "axes" : this.view.replace(/-3d$/, "");
-    if (!choice.value && this.view.startsWith("fit:")) {
-      this.fits.set(this.view, "Fitted map");
-      choice.append(new Option("Fitted map", this.view));
-      choice.value = this.view;
-    }
+    if (this.view.startsWith("fit:") && !this.fits.has(this.view)) this.fits.set(this.view, "Fitted map");
+    choose(this.find(".lab-view-choice"), axes ? "axes" : this.view.replace(/-3d$/, ""), axes ? "Two latent axes" : this.fits.get(this.view));
     this.find(".lab-axes-choice").hidden = !axes;
     if (axes) {
       this.find(".lab-axis-x").value = axes[1];
       this.find(".lab-axis-y").value = axes[2];
     }
-    this.find(".lab-colour-choice").value = this.colour;
+    // The address may name a factor before it is known which there are.
+    choose(this.find(".lab-colour-choice"), this.colour, this.values.get(this.colour)?.header.title);
     const solid = this.find('[data-do="solid"]');
     solid.disabled = !this.otherDimension();
     solid.setAttribute("aria-pressed", /-3d$/.test(this.view));
-    const plane = /^axes|^principal$/.test(this.view) || (this.view === "map" && this.data.exact);
+    const plane = /^axes|^principal$/.test(this.view) || (this.view === "map" && this.data.exact && this.data.axes.length > 1);
     this.find('[data-do="tiles"]').disabled = !plane;
     this.pressed("tiles", plane && this.tilesOn);
   }
@@ -460,6 +503,9 @@ class Lab {
     };
     const { data } = this;
     const abort = this.fitting = new AbortController();
+    this.fitsUnderWay.add(abort);
+    // Of a model that is no longer looked at nothing is told.
+    const mine = () => this.fitting === abort;
     const cancel = this.find('[data-do="fit-cancel"]');
     cancel.hidden = bar.hidden = false;
     bar.removeAttribute("value");
@@ -468,20 +514,24 @@ class Lab {
       const response = await this.link.post("/fits/{name}", JSON.stringify(request), { signal: abort.signal });
       await this.readLines(response, (line) => {
         if (line.error) throw new Error(line.error);
-        if (line.words) state.textContent = line.words;
-        if (line.share !== undefined && line.share !== null) bar.value = line.share;
+        if (mine() && line.words) state.textContent = line.words;
+        if (mine() && line.share !== undefined && line.share !== null) bar.value = line.share;
         if (line.view && data.tag === this.data.tag) {
           this.fits.set(line.view, this.fitWords(request));
-          state.textContent = "Done.";
           this.fillChoices();
+          if (!mine()) return;
+          state.textContent = "Done.";
           this.changeView(line.view);
         }
       });
     } catch (error) {
-      state.textContent = abort.signal.aborted ? "Cancelled; the map is as it was." : `${error.message} The map is as it was.`;
+      if (mine()) state.textContent = abort.signal.aborted ? "Cancelled; the map is as it was." : `${error.message} The map is as it was.`;
     } finally {
-      this.fitting = null;
-      cancel.hidden = bar.hidden = true;
+      this.fitsUnderWay.delete(abort);
+      if (mine()) {
+        this.fitting = null;
+        cancel.hidden = bar.hidden = true;
+      }
     }
   }
 
@@ -513,6 +563,7 @@ class Lab {
   async setColour(colour) {
     const asked = this.colourAsked = Symbol("asked");
     const { data } = this;
+    this.busy("colour", true);
     try {
       if (colour === "class") this.paintClasses(this.map.points.count);
       else {
@@ -533,6 +584,8 @@ class Lab {
       if (asked !== this.colourAsked) return null;
       this.note(error.message);
       return false;
+    } finally {
+      if (asked === this.colourAsked) this.busy("colour", false);
     }
     this.colour = colour;
     this.showChoices();
@@ -577,18 +630,23 @@ class Lab {
       this.keep();
       return;
     }
+    // Another one may take its place while it is measured, and another model take them all.
+    const stands = () => this.selections[slot] === selection;
+    this.busy("selection", true);
     try {
       selection.summary = await (await this.link.post("/selection/{name}", rows)).json();
+      if (!stands()) return;
       this.drawer.showSelections();
       this.showDirection();
       this.say(`Selection ${slot}: ${selection.summary.count} points ${words}.`);
       this.keep();
-      this.report("selection", { name: this.data.name, tag: this.data.tag, slot, count: selection.summary.count, words });
       selection.pictureOfMean = await this.link.pictures(Float32Array.from(selection.summary.mean), 64);
     } catch (error) {
       selection.error = error.message;
+    } finally {
+      if (stands()) this.busy("selection", false);
     }
-    this.drawer.showSelections();
+    if (stands()) this.drawer.showSelections();
   }
 
   showSelections() {
@@ -740,7 +798,7 @@ class Lab {
   /* -- pinning -- */
 
   pinRow(row) {
-    if (!this.askPicture(row, (answer) => this.pinCode(answer.code, { place: this.map.flat ? this.map.placeOf(row) : null }))) {
+    if (!this.askPicture(row, (answer) => this.pinCode(answer.code, { place: this.map.flat ? this.map.onLine(this.map.placeOf(row)) : null }))) {
       this.note("There is no live connection: a point can be pinned when it is back.");
     }
   }
@@ -853,7 +911,12 @@ class Lab {
     this.latents[axis] = value;
     this.sliders.latents = this.latents;
     this.sliders.showValueSoon(axis);
-    this.link.decode(this.latents.slice());
+    this.decode(this.latents);
+  }
+
+  decode(latents) {
+    this.busy("picture", true);
+    this.link.decode(latents.slice());
   }
 
   setAxis(axis, value) {
@@ -868,7 +931,7 @@ class Lab {
     this.pinPlace = null;
     this.latents = Float32Array.from(latents);
     this.sliders.show(this.latents);
-    if (!silent) this.link.decode(this.latents.slice());
+    if (!silent) this.decode(this.latents);
   }
 
   async nameAxis(axis, name) {
@@ -951,6 +1014,7 @@ class Lab {
 
   refreshNeighbours() {
     clearTimeout(this.neighbourTimer);
+    this.busy("neighbours", true);
     this.neighbourTimer = setTimeout(() => this.drawer.showNeighbours(this.settled), 60);
   }
 
@@ -1092,8 +1156,8 @@ class Lab {
   /* -- answers -- */
 
   reconnected() {
-    if (this.shownView) this.link.view(this.shownView);
-    this.link.decode(this.latents.slice());
+    if (this.shownView) this.viewSequence = this.link.view(this.shownView);
+    this.decode(this.latents);
   }
 
   showState(phase, text) {
@@ -1135,8 +1199,12 @@ class Lab {
       this.latents = answer.code;
       this.sliders.show(this.latents);
     }
-    const place = this.map.points?.dims === 2 ? this.pinPlace ?? answer.place : answer.place;
-    this.map.move(place, { trail: this.sliding || !!this.gliding });
+    // What was asked before the map changed may be placed on the former one.
+    if (!(answer.sequence < this.viewSequence)) {
+      const place = this.map.points?.dims === 2 ? this.pinPlace ?? answer.place : answer.place;
+      this.map.move(place, { trail: this.sliding || !!this.gliding });
+    }
+    if (this.link.slots.pinned.quiet) this.busy("picture", false);
     if (this.sliding || answer.spot) this.truth.ask("pin", this.latents);
     if (this.settleWhenQuiet && this.link.slots.pinned.quiet) this.settle();
   }
@@ -1144,7 +1212,7 @@ class Lab {
   destroy() {
     clearTimeout(this.tellTimer);
     this.wobbling = this.gliding = null;
-    this.fitting?.abort();
+    for (const fit of this.fitsUnderWay) fit.abort();
     this.link.close();
     this.map.destroy();
     this.truth.destroy();

@@ -15,6 +15,16 @@ const OFFLINE_AFTER = 4;     // failed attempts before the fallback says so
 const TOO_MANY = 4429, FAILED = 4500;
 const LIVE_WORDS = "Live. Hover, click or drag on the map, or move a slider.";
 
+/* The hooks as they are, if they are those that the owner calls: one that nobody gave would do
+   nothing, and nobody would notice. */
+function checkedHooks(owner, hooks, names) {
+  const missing = names.filter((name) => typeof hooks[name] !== "function");
+  const unknown = Object.keys(hooks).filter((name) => !names.includes(name));
+  if (missing.length) throw new Error(`${owner} was made without ${missing.join(", ")}; it needs the hooks ${names.join(", ")}.`);
+  if (unknown.length) throw new Error(`${owner} calls no ${unknown.join(", ")}; its hooks are ${names.join(", ")}.`);
+  return hooks;
+}
+
 /* What is wanted of one kind, and what is under way. */
 class Slot {
   constructor(most) {
@@ -48,10 +58,12 @@ class Slot {
 }
 
 class Link {
-  /* hooks: onState(phase, words), onFrame(answer), onGhost(answer), onTruth(sequence, facts),
-     onPicture(answer), onView(answer), onOpen() */
-  constructor(hooks) {
-    this.hooks = hooks;
+  /* hooks: onState(phase, words), onFrame(answer), onGhost(answer), onTruth(facts, about),
+     onPicture(answer), onView(answer), onOpen(); `more`: names of those of a kind of link */
+  constructor(hooks, more = []) {
+    this.hooks = checkedHooks("Link", hooks, [
+      "onState", "onFrame", "onGhost", "onTruth", "onPicture", "onView", "onOpen", ...more,
+    ]);
     this.attempts = 0;
     this.opened = false;
     this.reason = "";           // why the server opens no socket, where it said so

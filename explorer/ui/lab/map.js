@@ -12,6 +12,8 @@ const MOST_IMAGES = 400;     // pictures on the map at once
 const SHADE_FROM = 20_000;   // points in view from which their density is shaded by itself
 const SHADE_SIDE = 192;      // cells a side
 const KEY_STEP = 10, KEY_FINE = 1;    // px
+const STRIP_SHARE = 0.5;     // of the map's height that the points of a single latent axis take
+const GOLDEN = 0.6180339887;
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 /* Plotly, out of the Python package. */
@@ -40,11 +42,15 @@ function insidePolygon(x, y, across, up) {
 
 class LatentMap {
   /* hooks: onPick(row), onSpot(spot), onDrag(spot, phase), onHover(spot | null), onSelect(rows, words),
-     onRest(), onEscape(), onLeaveSolid(), askPicture(row) -> number of the request, caption(row, answer) -> [title, text...],
-     shown(row) -> whether its class is shown, places(rows) */
+     onRest(), onEscape(), askPicture(row) -> number of the request, caption(row, answer) -> [title, text...],
+     shown(row) -> whether its class is shown, colourOf(row) -> CSS, axisName(number) -> "" for none,
+     onBusy(what, whether it is under way) */
   constructor(root, hooks) {
     this.root = root;
-    this.hooks = hooks;
+    this.hooks = checkedHooks("LatentMap", hooks, [
+      "onPick", "onSpot", "onDrag", "onHover", "onSelect", "onRest", "onEscape", "askPicture", "caption",
+      "shown", "colourOf", "axisName", "onBusy",
+    ]);
     this.find = (selector) => root.querySelector(selector);
     this.box = this.find(".lab-map");
     this.plot = this.find(".lab-plot");
@@ -65,10 +71,20 @@ class LatentMap {
 
   get flat() { return this.points?.dims === 2; }
 
+  /* Whether the map is a single latent axis: what is up or down of it means nothing. */
+  get line() { return this.flat && !!this.points.plane?.basis[1].every((value) => value === 0); }
+
+  /* A spot of the map, on the axis itself where there is only one. */
+  onLine(spot) { return this.line ? [spot[0], 0] : spot; }
+
   clear(data) {
     this.data = data;
     this.points = null;
-    this.place = this.ghost = this.cursor = this.keyed = null;
+    this.place = this.ghost = this.cursor = this.keyed = this.range = this.dragging = null;
+    this.moving = false;
+    clearTimeout(this.restTimer);
+    // Plotly's axes, and what it draws in three dimensions, until it draws those of the other model.
+    this.plot.style.visibility = "hidden";
     this.trail.clear();
     this.images = this.tiles = this.shade = null;
     this.outline = null;
@@ -79,8 +95,7 @@ class LatentMap {
     this.marker.style.visibility = "hidden";
     this.find(".lab-empty").hidden = false;
     this.find(".lab-shown").textContent = "";
-    delete this.root.dataset.map;
-    delete this.root.dataset.view;
+    for (const name of ["map", "view", "dims"]) delete this.root.dataset[name];
     this.want("over", "under");
   }
 
@@ -91,17 +106,19 @@ class LatentMap {
     this.points = points;
     this.outline = this.images = this.tiles = this.shade = null;
     this.trail.clear();
-    this.cursor = null;
-    this.unhover();
+    this.pointerLeft();
     this.Plotly = plotly;
     this.root.dataset.dims = points.dims;
     if (points.dims === 3) {
       this.layer.setPlaces(new Float32Array(0), 0);
     } else {
+      if (this.line) this.spreadOut();
       this.layer.setPlaces(points.places, points.count);
       this.home = this.homeRange();
     }
     await this.react();
+    if (this.points !== points) return;    // another model or map has come meanwhile
+    this.plot.style.visibility = "";
     this.find(".lab-empty").hidden = true;
     if (!this.plot.dataset.bound) this.bindPlotly();
     this.layer.rank = null;
@@ -115,6 +132,19 @@ class LatentMap {
   showError(error) {
     this.find(".lab-empty").hidden = true;
     this.find(".lab-map-note").textContent = `The map could not be drawn: ${error.message}`;
+  }
+
+  /* The points of a single axis, spread over a strip so that they do not cover each other. */
+  spreadOut() {
+    const { places, count } = this.points;
+    let left = Infinity, right = -Infinity;
+    for (let row = 0; row < count; row += 1) {
+      left = Math.min(left, places[2 * row]);
+      right = Math.max(right, places[2 * row]);
+    }
+    const { clientWidth: width, clientHeight: height } = this.box;
+    const strip = STRIP_SHARE * height * ((right - left || 1) / Math.max(width, 50));
+    for (let row = 0; row < count; row += 1) places[2 * row + 1] = strip * (((row + 0.5) * GOLDEN) % 1 - 0.5);
   }
 
   /* -- Plotly's frame -- */
@@ -134,7 +164,7 @@ class LatentMap {
   layout() {
     const style = getComputedStyle(this.root);
     const text = style.getPropertyValue("--st-text-color").trim() || "#222";
-    this.text = text;
+    this.text = this.root.dataset.ink = text;
     this.ground = style.getPropertyValue("--st-background-color").trim() || "#fff";
     const common = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
@@ -142,25 +172,32 @@ class LatentMap {
       uirevision: `${this.data.name}${this.data.tag}${this.points.view}`,
     };
     const { plane, exact } = this.points;
+    // Opaque: Plotly's three dimensions paint a colour that is half transparent as a bright one.
+    const [ink, ground] = [text, this.ground].map(toRgb);
+    const grid = `rgb(${ink.map((value, part) => Math.round(ground[part] + 0.16 * (value - ground[part]))).join(",")})`;
     if (!this.flat) {
       const axis = (number) => ({
         title: { text: exact ? this.hooks.axisName(number) : "" }, showticklabels: exact, showspikes: false,
-        gridcolor: "rgba(128,128,128,0.25)", zeroline: exact, color: text, backgroundcolor: "rgba(0,0,0,0)",
+        gridcolor: grid, zeroline: exact, color: text, backgroundcolor: "rgba(0,0,0,0)",
       });
       return {
         ...common, hovermode: "closest", margin: { l: 0, r: 0, t: 0, b: 0 },
         scene: { xaxis: axis(0), yaxis: axis(1), zaxis: axis(2), aspectmode: "data", dragmode: "orbit" },
       };
     }
-    const axis = (number) => ({
-      title: exact ? { text: this.hooks.axisName(number), standoff: 3 } : undefined,
-      showticklabels: exact, zeroline: exact, zerolinecolor: "rgba(128,128,128,0.45)",
-      gridcolor: "rgba(128,128,128,0.14)", showgrid: exact, color: text,
-      // Plotly writes into the arrays that it is given.
-      range: [...(this.range ?? this.home)[number]],
-    });
+    const { line } = this;
+    const axis = (number) => {
+      const told = exact && !(line && number === 1);
+      return {
+        title: told ? { text: this.hooks.axisName(number), standoff: 3 } : undefined,
+        showticklabels: told, zeroline: told, zerolinecolor: "rgba(128,128,128,0.45)",
+        gridcolor: "rgba(128,128,128,0.14)", showgrid: told, color: text,
+        // Plotly writes into the arrays that it is given.
+        range: [...(this.range ?? this.home)[number]],
+      };
+    };
     return {
-      ...common, margin: exact ? { l: 44, r: 4, t: 4, b: 36 } : { l: 0, r: 0, t: 0, b: 0 },
+      ...common, margin: exact ? { l: line ? 4 : 44, r: 4, t: 4, b: 36 } : { l: 0, r: 0, t: 0, b: 0 },
       xaxis: axis(0), yaxis: { ...axis(1), scaleanchor: "x" },
       dragmode: this.tool, selections: [],
       newselection: { line: { color: text, width: 1.5 } },
@@ -234,8 +271,8 @@ class LatentMap {
     if (!this.Plotly || !this.points || !this.plot._fullLayout) return false;
     const text = getComputedStyle(this.root).getPropertyValue("--st-text-color").trim();
     if (this.text === text) return false;
-    const { range } = this;
-    this.Plotly.relayout(this.plot, { ...this.layout(), ...(range && this.flat ? { "xaxis.range": range[0], "yaxis.range": range[1] } : {}) });
+    this.tiles = null;    // they are drawn with the former theme's ink
+    this.Plotly.relayout(this.plot, this.layout());
     this.rest();
     return true;
   }
@@ -244,6 +281,7 @@ class LatentMap {
 
   want(...parts) {
     for (const part of parts) this.wanted.add(part);
+    this.hooks.onBusy("drawing", true);
     this.frame ??= requestAnimationFrame((now) => {
       this.frame = null;
       const wanted = this.wanted;
@@ -253,6 +291,7 @@ class LatentMap {
       if (wanted.has("under")) this.drawUnder();
       if (wanted.has("over")) this.drawOver(now);
       if (wanted.has("trail")) this.drawTrail(now);
+      this.hooks.onBusy("drawing", this.moving || this.layer.glide < 1 || this.trail.length > 0 || !!this.frame);
     });
   }
 
@@ -282,11 +321,13 @@ class LatentMap {
   rest() {
     clearTimeout(this.restTimer);
     this.moving = false;
+    // A class that was hidden meanwhile is no longer under the pointer.
+    if (this.points && this.hovered !== undefined && !this.hooks.shown(this.hovered)) this.unhover();
     this.readRange();
     this.put(this.marker, this.place);
     if (this.points && this.flat && this.range) {
       const box = this.viewBox();
-      const { drawn, inside } = this.layer.choose(box);
+      const { drawn, inside } = this.layer.choose(box, this.hooks.shown);
       this.tellShown(drawn, inside);
       this.makeShade(box);
       this.hooks.onRest();
@@ -317,7 +358,7 @@ class LatentMap {
     const { count } = this.points;
     const number = (value) => value.toLocaleString("en");
     let words = "";
-    if (!this.layer.gl) words = `Drawn without WebGL: ${number(Math.min(count, PLAIN_DRAWN))} of ${number(count)} points.`;
+    if (!this.layer.gl) words = `Drawn without WebGL: ${number(drawn)} of ${number(count)} points.`;
     else if (inside > drawn) words = `The shade shows how all ${number(inside)} points in view lie; ${number(drawn)} of them are drawn. Zoom in for every point.`;
     else if (count > MOST_DRAWN) words = `All ${number(inside)} points in view are drawn, of ${number(count)}.`;
     this.find(".lab-shown").textContent = words;
@@ -331,7 +372,7 @@ class LatentMap {
     this.shade = null;
     const likely = this.shading === "on" || (this.shading === "auto" && this.points.count > SHADE_FROM);
     if (!likely) return;
-    const { cells, inside } = this.layer.density(box, SHADE_SIDE, this.hooks.hides ? this.hooks.shown : null);
+    const { cells, inside } = this.layer.density(box, SHADE_SIDE, this.hooks.shown);
     if (!this.shades(inside) || !inside) return;
     const most = Math.log1p(cells.reduce((best, cell) => Math.max(best, cell), 0));
     const image = new ImageData(SHADE_SIDE, SHADE_SIDE);
@@ -417,6 +458,7 @@ class LatentMap {
     const { side, list } = this.images;
     context.imageSmoothingEnabled = side > 40;
     for (const { row, canvas } of list) {
+      if (!this.hooks.shown(row)) continue;
       const spot = this.pixel(this.placeOf(row));
       const scale = side / Math.max(canvas.width, canvas.height);
       const width = canvas.width * scale, height = canvas.height * scale;
@@ -427,7 +469,8 @@ class LatentMap {
     }
   }
 
-  /* The prior's 1, 2 and 3 sigma, where the map is a plane of the latent space. */
+  /* The prior's 1, 2 and 3 sigma, where the map is a plane of the latent space: circles, or of a
+     single axis the ends of intervals. */
   drawPrior(context) {
     const { plane } = this.points;
     if (!plane || plane.basis.length !== 2) return;
@@ -436,22 +479,30 @@ class LatentMap {
     const unit = this.area.width / this.span();
     context.font = "600 12px sans-serif";
     context.globalAlpha = 0.85;
-    for (const radius of [1, 2, 3]) {
-      const x = centre.x + radius * unit * Math.SQRT1_2 + 3, y = centre.y - radius * unit * Math.SQRT1_2 - 3;
+    const { line, area } = this;
+    for (const radius of line ? [-3, -2, -1, 1, 2, 3] : [1, 2, 3]) {
+      const across = line ? radius * unit : radius * unit * Math.SQRT1_2;
+      const words = `${radius}σ`.replace("-", "−"), wide = context.measureText(words).width + 3;
+      // Before its mark where it would not be seen whole behind it.
+      const after = !line || centre.x + across + wide < area.x + area.width;
+      const x = centre.x + across + (after ? 3 : -wide), y = line ? area.y + 14 : centre.y - across - 3;
       for (const [colour, width, dash] of [[this.ground, 3.5, []], [this.text, 1.5, [5, 4]]]) {
         context.strokeStyle = colour;
         context.lineWidth = width;
         context.setLineDash(dash);
         context.beginPath();
-        context.arc(centre.x, centre.y, radius * unit, 0, 2 * Math.PI);
+        if (line) {
+          context.moveTo(centre.x + across, area.y);
+          context.lineTo(centre.x + across, area.y + area.height);
+        } else context.arc(centre.x, centre.y, radius * unit, 0, 2 * Math.PI);
         context.stroke();
       }
       context.setLineDash([]);
       context.strokeStyle = this.ground;
       context.lineWidth = 3;
-      context.strokeText(`${radius}σ`, x, y);
+      context.strokeText(words, x, y);
       context.fillStyle = this.text;
-      context.fillText(`${radius}σ`, x, y);
+      context.fillText(words, x, y);
     }
     context.globalAlpha = 1;
   }
@@ -704,8 +755,9 @@ class LatentMap {
   drag(event) {
     if (!this.dragging) return;
     event.stopPropagation();
-    const spot = this.spotAt(event.clientX, event.clientY);
-    if (!spot) return;
+    const under = this.spotAt(event.clientX, event.clientY);
+    if (!under) return;
+    const spot = this.onLine(under);
     this.place = spot;
     this.put(this.marker, spot);
     if (!STILL.matches) this.trail.add(spot);
@@ -772,11 +824,12 @@ class LatentMap {
       return;
     }
     this.cursor = null;
-    this.place = spot;
-    this.put(this.marker, spot);
-    if (!STILL.matches) this.trail.add(spot);
+    const place = this.onLine(spot);
+    this.place = place;
+    this.put(this.marker, place);
+    if (!STILL.matches) this.trail.add(place);
     this.want("over", "trail");
-    this.hooks.onDrag(spot, "key");
+    this.hooks.onDrag(place, "key");
   }
 
   /* Moves a view that is zoomed in, so that a spot lies in it and not at its very edge. */

@@ -76,6 +76,7 @@ class Drawer {
 
   /* Everything of a new model. */
   clear() {
+    this.neighboursAsked = null;
     this.sheets.neighbours.replaceChildren();
     this.showSelections();
     this.showBookmarks();
@@ -87,12 +88,17 @@ class Drawer {
   async showNeighbours(code) {
     const asked = this.neighboursAsked = Symbol("asked");
     let found, pictures;
+    this.lab.busy("neighbours", true);
     try {
       found = await this.lab.link.json(`/neighbours/{name}?k=${NEIGHBOURS}`, { method: "POST", body: code });
+      // Another model has no such rows.
+      if (asked !== this.neighboursAsked) return;
       pictures = await this.lab.link.pictures(Uint32Array.from(found.rows), THUMB_SIDE);
     } catch (error) {
       if (asked === this.neighboursAsked) this.sheets.neighbours.replaceChildren(element("p", { className: "lab-faint" }, error.message));
       return;
+    } finally {
+      if (asked === this.neighboursAsked) this.lab.busy("neighbours", false);
     }
     if (asked !== this.neighboursAsked) return;
     const { rows, distances, labels, index } = found;

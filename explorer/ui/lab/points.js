@@ -203,25 +203,50 @@ class PointLayer {
     this.former = null;
   }
 
-  /* The points in a box of the map are to be drawn; the others only as far as the rest allows. */
-  choose(box) {
+  /* The points in a box of the map are to be drawn; the others only as far as the rest allows.
+     shown(row): whether its class is shown; what is hidden is neither drawn nor counted. */
+  choose(box, shown) {
     this.chosen = null;
-    if (!this.gl || this.count <= MOST_DRAWN || !this.grid) return { drawn: this.count, inside: this.count };
+    if (!this.gl) {
+      const many = this.order.reduce((sum, row) => sum + shown(row), 0);
+      return { drawn: Math.min(many, PLAIN_DRAWN), inside: many };
+    }
+    if (this.count <= MOST_DRAWN) return { drawn: this.count, inside: this.count };
     const inside = [];
     let total = 0;
     const { left, right, low, high } = box;
     this.rank ??= this.ranks();
     this.grid.within(left, right, low, high, (row) => {
+      if (!shown(row) || !this.inBox(row, box)) return;
       total += 1;
-      if (total <= 4 * MOST_DRAWN) inside.push(this.rank[row]);
+      if (total <= MOST_DRAWN) inside.push(this.rank[row]);
     });
-    if (total > MOST_DRAWN) return { drawn: MOST_DRAWN, inside: total };
     // In the shuffled order, so that the first of them are a fair sample too.
-    this.chosen = Uint32Array.from(inside).sort();
+    if (total <= MOST_DRAWN) this.drawOnly(Uint32Array.from(inside).sort());
+    else this.drawOnly(this.firstShown(shown));
+    return { drawn: this.chosen.reduce((sum, rank) => sum + this.inBox(this.order[rank], box), 0), inside: total };
+  }
+
+  inBox(row, { left, right, low, high }) {
+    const x = this.places[2 * row], y = this.places[2 * row + 1];
+    return x >= left && x <= right && y >= low && y <= high;
+  }
+
+  /* As many of all the points as may be drawn. */
+  firstShown(shown) {
+    const found = new Uint32Array(MOST_DRAWN);
+    let many = 0;
+    for (let rank = 0; rank < this.count && many < MOST_DRAWN; rank += 1) {
+      if (shown(this.order[rank])) { found[many] = rank; many += 1; }
+    }
+    return found.subarray(0, many);
+  }
+
+  drawOnly(ranks) {
+    this.chosen = ranks;
     const { gl } = this;
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.buffers.chosen);
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, this.chosen, gl.DYNAMIC_DRAW);
-    return { drawn: this.chosen.length, inside: total };
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, ranks, gl.DYNAMIC_DRAW);
   }
 
   ranks() {
@@ -241,13 +266,13 @@ class PointLayer {
     else if (milliseconds < QUICK_FRAME) this.budget = Math.min(MOST_DRAWN, this.budget * 1.15);
   }
 
+  /* Where there is nothing to draw, the canvas is left empty: what was drawn before must go. */
   draw(moving = false) {
-    if (!this.count || !this.transform || this.lost) return;
+    if (this.lost) return;
+    this.clear();
+    if (!this.count || !this.transform) return;
     if (!this.gl) { this.drawPlain(moving); return; }
     const { gl, at, box, canvas, ratio } = this;
-    gl.viewport(0, 0, canvas.width, canvas.height);
-    gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT);
     const bottom = canvas.height - (box.y + box.height) * ratio;
     gl.viewport(box.x * ratio, bottom, box.width * ratio, box.height * ratio);
     const bind = (name, size, kind, normal) => {
@@ -277,15 +302,26 @@ class PointLayer {
     }
   }
 
+  clear() {
+    const { gl, plain, canvas } = this;
+    if (!gl) {
+      plain.setTransform(1, 0, 0, 1, 0, 0);
+      plain.clearRect(0, 0, canvas.width, canvas.height);
+      return;
+    }
+    gl.viewport(0, 0, canvas.width, canvas.height);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+  }
+
   drawPlain(moving) {
-    const { plain, canvas, box, transform, order, places, colours, ratio, count } = this;
-    plain.setTransform(1, 0, 0, 1, 0, 0);
-    plain.clearRect(0, 0, canvas.width, canvas.height);
-    const most = Math.min(count, moving ? PLAIN_BUDGET : PLAIN_DRAWN);
+    const { plain, box, transform, order, places, colours, ratio, count } = this;
+    let left = moving ? PLAIN_BUDGET : PLAIN_DRAWN;
     const side = this.size * ratio;
-    for (let at = 0; at < most; at += 1) {
+    for (let at = 0; at < count && left; at += 1) {
       const row = order[at], alpha = colours[4 * at + 3];
       if (!alpha) continue;
+      left -= 1;
       const x = (places[2 * row] * transform[0] + transform[2] + 1) / 2;
       const y = (1 - places[2 * row + 1] * transform[1] - transform[3]) / 2;
       if (x < 0 || y < 0 || x > 1 || y > 1) continue;
@@ -303,7 +339,7 @@ class PointLayer {
     for (let row = 0; row < count; row += 1) {
       const x = Math.floor((places[2 * row] - box.left) * across);
       const y = Math.floor((box.high - places[2 * row + 1]) * up);
-      if (x < 0 || y < 0 || x >= side || y >= side || (shown && !shown(row))) continue;
+      if (x < 0 || y < 0 || x >= side || y >= side || !shown(row)) continue;
       cells[y * side + x] += 1;
       inside += 1;
     }

@@ -9,10 +9,13 @@ const KEY_STEPS = 80, KEY_FINE_STEPS = 400;    // of that range
 function axisLabel(index, names) { return names[index] || `z${index + 1}`; }
 
 class Sliders {
-  /* hooks: onMove(axis, value), onRelease(), onKey(), onSet(axis, value), onReset(axis), onName(axis, name), onLock() */
+  /* hooks: onPress(), onMove(axis, value), onRelease(), onKey(), onSet(axis, value), onReset(axis),
+     onName(axis, name), onUnfold() */
   constructor(root, hooks) {
     this.root = root;
-    this.hooks = hooks;
+    this.hooks = checkedHooks("Sliders", hooks, [
+      "onPress", "onMove", "onRelease", "onKey", "onSet", "onReset", "onName", "onUnfold",
+    ]);
     this.box = root.querySelector(".lab-sliders");
     this.more = root.querySelector(".lab-more");
     this.more.addEventListener("click", () => this.fold(!this.folded));
@@ -44,7 +47,7 @@ class Sliders {
     this.more.textContent = folded
       ? `${rest.length} more${inactive ? ` (${inactive} inactive)` : ""}`
       : "Fewer sliders";
-    if (!folded) this.hooks.onUnfold?.();
+    if (!folded) this.hooks.onUnfold();
   }
 
   buildRow(axis) {
@@ -162,7 +165,6 @@ class Sliders {
     lock.addEventListener("click", () => {
       if (!this.locked.delete(index)) this.locked.add(index);
       this.showLock(index);
-      this.hooks.onLock();
     });
   }
 

@@ -36,11 +36,14 @@ class SolidView {
   move() {
     const { map } = this;
     if (this.timer || !map.Plotly) return;
-    this.timer = setTimeout(() => {
+    map.hooks.onBusy("solid", true);
+    this.timer = setTimeout(async () => {
       this.timer = null;
-      if (map.flat || !map.points || map.plot.data?.length !== 2) return;
-      const { x, y, z } = this.pin();
-      map.Plotly.restyle(map.plot, { x: [x], y: [y], z: [z] }, [1]);
+      if (!map.flat && map.points && map.plot.data?.length === 2) {
+        const { x, y, z } = this.pin();
+        await map.Plotly.restyle(map.plot, { x: [x], y: [y], z: [z] }, [1]);
+      }
+      map.hooks.onBusy("solid", !!this.timer);
     }, 80);
   }
 

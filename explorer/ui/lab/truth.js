@@ -9,8 +9,30 @@ class Truth {
     this.pin = null;    // what is so at the pin
   }
 
+  /* For another model: nothing of the former one is shown, wanted or waited for. */
+  blank() {
+    clearTimeout(this.timer);
+    this.timer = this.next = this.pin = this.nearest = null;
+    this.lab.busy("truth", false);
+    const panel = this.lab.find(".lab-truth");
+    for (const words of panel.querySelectorAll("dd b, dd i, dd span")) words.textContent = "";
+    for (const told of panel.querySelectorAll("[title]")) told.removeAttribute("title");
+    for (const meter of panel.querySelectorAll("meter")) meter.value = 0;
+    panel.querySelector(".lab-badge").hidden = true;
+    panel.querySelector('[data-fact="density"]').hidden = false;
+    panel.querySelector('[data-fact="map"]').hidden = true;
+    delete panel.dataset.empty;
+    this.blankNearest();
+  }
+
+  blankNearest() {
+    const canvas = this.lab.find('[data-fact="nearest"] canvas');
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+  }
+
   /* about: "pin" or "ghost". */
   ask(about, code, now = false) {
+    this.lab.busy("truth", true);
     this.next = { about, code: Float32Array.from(code), at: about === "pin" ? this.lab.pinAt : this.lab.ghostAt };
     if (now) {
       clearTimeout(this.timer);
@@ -28,13 +50,14 @@ class Truth {
     this.timer = null;
     const { about, code, at } = this.next ?? {};
     this.next = null;
-    if (!code || code.length !== latents.length) return;
-    if (about === "ghost" && !ghostCode) return;
-    if (link.open) link.truth(code, { about, at }, at.spot);
+    const wanted = code?.length === latents.length && (about !== "ghost" || ghostCode);
+    if (wanted && link.open) link.truth(code, { about, at }, at.spot);
+    this.lab.busy("truth", !link.slots.truth.quiet);
   }
 
   receive(received, { about, at }) {
     const facts = { ...received, at };
+    this.lab.busy("truth", !!this.next || !this.lab.link.slots.truth.quiet);
     if (about === "pin") this.pin = facts;
     // While one looks elsewhere, the pin's facts wait; and those of where one no longer looks go.
     if ((about === "ghost") === !!this.lab.ghostCode) this.show(facts);
@@ -106,11 +129,15 @@ class Truth {
   async showNearest() {
     if (this.asked) return;
     this.asked = true;
+    this.lab.busy("nearest", true);
     const { nearest, lab } = this;
     const found = await lab.link.pictures(Uint32Array.of(nearest.row), THUMB_SIDE).catch(() => null);
     this.asked = false;
-    if (nearest !== this.nearest) this.showNearest();
-    else if (found) paint(lab.find('[data-fact="nearest"] canvas'), found.list[0], found.shape);
+    lab.busy("nearest", false);
+    if (nearest !== this.nearest) {
+      if (this.nearest) this.showNearest();
+    } else if (found) paint(lab.find('[data-fact="nearest"] canvas'), found.list[0], found.shape);
+    else this.blankNearest();
   }
 
   destroy() { clearTimeout(this.timer); }

@@ -146,6 +146,8 @@ class Mask {
   draw() {
     const { width, height } = this.data, { scale } = this, context = this.canvas.getContext("2d");
     context.imageSmoothingEnabled = false;
+    // What was painted before must go also where there is no picture yet.
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     if (this.image.complete && this.image.naturalWidth) context.drawImage(this.image, 0, 0, width * scale, height * scale);
     let count = 0;
     context.fillStyle = HIDDEN;

@@ -33,7 +33,8 @@ class Mixing {
         this.askTruth();
       },
       onGhost: () => {}, onPicture: () => {}, onView: () => {},
-      onTruth: (facts) => this.showTruth(facts),
+      // An answer about what was mixed before is none about this.
+      onTruth: (facts, about) => { if (about === this.text) this.showTruth(facts); },
     });
     this.find('[data-do="play"]').addEventListener("click", () => this.play(!this.playing));
     this.find('[data-do="middle"]').addEventListener("click", () => this.goMiddle());
@@ -59,6 +60,7 @@ class Mixing {
     }
     const same = before && before.mode === data.mode && before.corners.length === data.corners.length && before.closed === data.closed;
     this.play(false);
+    this.blankFacts();
     if (!same) this.build();
     else this.labelCorners();
     this.root.dataset.mode = data.mode;
@@ -72,11 +74,20 @@ class Mixing {
   /* For another model: nothing of the former one is shown or asked any more. */
   forget() {
     this.link.forget();
+    this.blankStrip();
+  }
+
+  blankFacts() {
     clearTimeout(this.timer);
     this.timer = this.shownCode = null;
     const facts = this.find(".mixing-facts");
     facts.textContent = "";
     delete facts.dataset.hole;
+  }
+
+  blankStrip() {
+    if (this.strip) this.strip.getContext("2d").clearRect(0, 0, this.strip.width, this.strip.height);
+    this.root.dataset.pictures = 0;
   }
 
   /* -- where the mixture is -- */
@@ -159,7 +170,7 @@ class Mixing {
   askTruth() {
     this.timer ??= setTimeout(() => {
       this.timer = null;
-      if (this.link.open && this.shownCode) this.link.truth(this.shownCode, "pin");
+      if (this.link.open && this.shownCode) this.link.truth(this.shownCode, this.text);
     }, TRUTH_PAUSE);
   }
 
@@ -305,8 +316,11 @@ class Mixing {
     try {
       found = await this.link.pictures(values, 40);
     } catch {
-      if (wanted === this.stripWanted) this.stripWanted = null;
-      return;  // the line is down: they come when it is up again
+      if (wanted !== this.stripWanted) return;
+      // The line is down: they come when it is up again, and what is there is of other codes.
+      this.stripWanted = null;
+      this.blankStrip();
+      return;
     }
     if (wanted !== this.stripWanted || canvas !== this.strip) return;
     const [height, width] = found.shape;

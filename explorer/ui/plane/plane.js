@@ -41,7 +41,11 @@ class PlaneView {
       bar.append(button);
     }
     root.append(this.plot, this.over, bar, this.note);
-    this.link = new Link({ onState: () => {}, onOpen: () => {} });
+    // It never connects: pictures alone are asked of it, by plain requests.
+    this.link = new Link({
+      onState: () => {}, onOpen: () => {}, onFrame: () => {}, onGhost: () => {}, onTruth: () => {},
+      onPicture: () => {}, onView: () => {},
+    });
     this.kept = new Map();
     this.ends = [];
     this.drawn = 0;
@@ -83,8 +87,11 @@ class PlaneView {
       }
     } catch (error) {
       this.note.textContent = `The plane could not be drawn: ${error.message}`;
+      // Nor may the former one stand there in its place.
+      this.show(false);
       return;
     }
+    this.show(true);
     if (!this.ready) {
       this.ready = true;
       for (const event of ["plotly_relayouting", "plotly_relayout", "plotly_afterplot"]) this.plot.on(event, () => this.moved());
@@ -92,6 +99,10 @@ class PlaneView {
     this.showEnds();
     this.moved();
     this.root.dataset.drawn = ++this.drawn;
+  }
+
+  show(on) {
+    for (const part of [this.plot, this.over, ...this.ends]) part.style.visibility = on ? "" : "hidden";
   }
 
   style(name) { return getComputedStyle(this.root).getPropertyValue(name).trim(); }
@@ -188,10 +199,11 @@ class PlaneView {
     try {
       const codes = missing.flatMap(([i, j]) => this.code([(i + 0.5) * step, (j + 0.5) * step]));
       const { list, shape } = await this.link.pictures(Float32Array.from(codes), 64);
-      if (space !== this.space) return;
-      missing.forEach((cell, at) => this.kept.set(this.key(step, cell), picture(list[at], shape)));
-      while (this.kept.size > MOST_KEPT) this.kept.delete(this.kept.keys().next().value);
-      this.draw();
+      if (space === this.space) {
+        missing.forEach((cell, at) => this.kept.set(this.key(step, cell), picture(list[at], shape)));
+        while (this.kept.size > MOST_KEPT) this.kept.delete(this.kept.keys().next().value);
+        this.draw();
+      }
     } catch (error) {
       this.note.textContent = `Pictures could not be decoded: ${error.message}`;
       return;

@@ -6,7 +6,7 @@ class Axes {
   /* hooks: onEps(axis, value), onSettle() */
   constructor(root, hooks) {
     this.root = root;
-    this.hooks = hooks;
+    this.hooks = checkedHooks("Axes", hooks, ["onEps", "onSettle"]);
     root.addEventListener("input", (event) => this.hooks.onEps(Number(event.target.dataset.axis), Number(event.target.value)));
     root.addEventListener("change", () => this.hooks.onSettle());
   }
