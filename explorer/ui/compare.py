@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from explorer.errors import ExplorerError
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.models.config import KIND_NAMES
-from explorer.models.library import Listing, differences, find_pair
+from explorer.models.library import Listing, differences, find_pair, find_partner
 from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
 from explorer.regularity.verdict import standings, write_verdict
+from explorer.training.pair import pair_command
 from explorer.ui import cached
 from explorer.ui.addresses import live_base
 from explorer.ui.comparing.axes import show_axes
@@ -37,14 +39,12 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
     with left:
         others = pick_others(listing, listings)
-    if others is None:
-        st.info(
-            "There is no second checkpoint to compare with. Train this one's pair: the same "
-            "command with the other --kind and another --name (CARD.md of the checkpoint has it)."
-        )
-        return
     if not others:
-        st.info("Pick one to three checkpoints to compare with.")
+        if others is None:
+            st.info("There is no second checkpoint to compare with.")
+        else:
+            st.info("Pick one to three checkpoints to compare with.")
+        show_pair_command(listing, listings)
         return
     group = [listing, *others]
     models = [cached.ready_model(one) for one in group]
@@ -60,6 +60,9 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
         "Scale-fair draws from the Gaussian N(m, S) fitted to each model's own codes.",
     )
     show_fairness(models)
+    if find_pair(listing, listings) is None:
+        with st.expander("Train the matched pair"):
+            show_pair_command(listing, listings)
     cursor, answer = st.columns([5, 6], gap="medium")
     with answer:
         reports = read_reports(group)
@@ -94,23 +97,57 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
 
 
 def pick_others(listing: Listing, listings: list[Listing]) -> list[Listing] | None:
-    """The second picker: this checkpoint's pair first; None where there is nothing to pick."""
+    """The second picker: this checkpoint's pair first; None where there is nothing to pick.
+
+    What is preset follows the checkpoints on the disk until somebody picks: a pair that is trained
+    while the page is open is taken, a choice is kept.
+    """
     usable = [one for one in listings if one.config is not None and one.name != listing.name]
     if not usable:
         return None
     pair = find_pair(listing, usable)
+    partner = find_partner(listing, usable)
     by_name = {one.name: one for one in usable}
-    default = pair.name if pair is not None else usable[0].name
+    # A key a model: the choice made for one is not carried over to another.
+    key = f"compare-with-{listing.name}"
+    chosen_key = f"{key}-chosen"
+    if st.session_state.get(chosen_key):
+        still = [name for name in st.session_state.get(key, []) if name in by_name]
+        st.session_state[key] = still
+    else:
+        st.session_state[key] = [] if partner is None else [partner.name]
     chosen = st.multiselect(
         "Compare with",
         list(by_name),
-        default=[default],
         max_selections=MOST_MODELS - 1,
-        format_func=lambda name: name + (" · its pair" if pair and name == pair.name else ""),
-        # A key a model: the choice made for one is not carried over to another.
-        key=f"compare-with-{listing.name}",
+        format_func=lambda name: name + (" · matched pair" if pair and name == pair.name else ""),
+        key=key,
+        persist_state="session",
+        on_change=lambda: st.session_state.update({chosen_key: True}),
     )
     return [by_name[name] for name in chosen]
+
+
+def show_pair_command(listing: Listing, listings: list[Listing]) -> None:
+    """How to train the matched pair of a checkpoint that has none yet; else nothing."""
+    config = listing.config
+    if config is None or find_pair(listing, listings) is not None:
+        return
+    try:
+        command = pair_command(config, listing.folder.parent, [one.name for one in listings])
+    except ExplorerError:
+        return  # settings of another program's training: no command of ours gives its pair
+    planned, run = config.training.get("epochs"), config.training.get("epochs_run")
+    if planned != run and not config.training.get("patience"):
+        st.caption(
+            f"{plain(listing.name)} was stopped after {run} of {planned} epochs; finish it first, "
+            f"for its pair trains for {planned}."
+        )
+    st.caption(
+        f"This command trains the matched pair of {plain(listing.name)}: the same data, network, "
+        "settings and seed, the other model type. The pair appears here by itself."
+    )
+    st.code(command, language="bash", wrap_lines=True)
 
 
 def show_shared_cursor(models: list[OpenedModel], names: list[str], column: str) -> None:

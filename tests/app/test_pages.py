@@ -476,7 +476,45 @@ def test_without_a_report_the_page_says_what_to_do(own):
 
 def test_a_lone_checkpoint_says_how_to_train_its_pair(own):
     shutil.rmtree(own / "bars-ae")
-    assert "no second checkpoint" in texts(run(compare).info)
+    app = run(compare)
+    assert "no second checkpoint" in texts(app.info)
+    assert app.code[0].value.startswith("python train_vae.py --data bars --kind ae")
+
+
+def picked(app):
+    return app.multiselect(key="compare-with-bars-vae").value
+
+
+def test_a_pair_trained_while_the_page_is_open_is_taken_unless_somebody_picked(own, bars):
+    shutil.move(own / "bars-ae", own / "aside")
+    other = own / "aside" / "config.json"
+    plain = other.read_text()
+    other.write_text(plain.replace('"epochs_run": 2', '"epochs_run": 1'))
+    app = run(compare)
+    assert picked(app) == ["aside"]
+    shutil.copytree(own / "aside", own / "bars-ae")
+    (own / "bars-ae" / "config.json").write_text(plain)
+    app.run()
+    assert not app.exception
+    assert picked(app) == ["bars-ae"]
+    app.multiselect(key="compare-with-bars-vae").set_value(["aside"]).run()
+    app.run()
+    assert picked(app) == ["aside"]
+    shutil.rmtree(own / "aside")
+    app.run()
+    assert not app.exception
+    assert picked(app) == []
+
+
+def test_a_model_of_other_images_is_never_preset(own):
+    config = own / "bars-ae" / "config.json"
+    plain = json.loads(config.read_text())
+    plain["data"]["fingerprint"] = "blake2b:" + "0" * 32
+    config.write_text(json.dumps(plain))
+    app = run(compare)
+    assert picked(app) == []
+    assert "Pick one to three checkpoints" in texts(app.info)
+    assert "--kind ae" in app.code[0].value
 
 
 def test_a_picked_checkpoint_that_goes_away_is_named_and_comes_back(own, tmp_path):
