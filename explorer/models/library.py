@@ -162,9 +162,7 @@ def find_partner(listing: Listing, others: Sequence[Listing]) -> Listing | None:
         and other.config.data.fingerprint == mine.data.fingerprint
         and other.config.data.image_shape == mine.data.image_shape
     ]
-    return (
-        find_pair(listing, others) or min(same, key=lambda one: one[:2], default=(0, "", None))[2]
-    )
+    return min(same, key=lambda one: one[:2], default=(0, "", None))[2]
 
 
 def differences(one: CheckpointConfig, other: CheckpointConfig) -> list[str]:

@@ -97,11 +97,11 @@ def write_verdict(names: Sequence[str], found: dict[str, Standing]) -> list[str]
     """
     told = [_more_regular(names, found)]
     words = {
-        "hole_rate": ("leaves {} of the prior empty", _percent),
-        "escape_rate": ("keeps {} of its images out of the prior's reach", _percent),
+        "hole_rate": ("leaves {} of the prior empty", percent),
+        "escape_rate": ("keeps {} of its images out of the prior's reach", percent),
         "coverage_ratio": (
             "draws from the prior what covers {} of what it can reconstruct",
-            _percent,
+            percent,
         ),
         "reconstruction_nll": ("reconstructs at {} nats an image", _one_digit),
     }
@@ -159,7 +159,8 @@ def _compare(
     return f"{line}."
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """A share as it is written: whole percents, a digit more below 9.5 %."""
     return f"{100 * value:.0f} %" if value >= 0.095 or value == 0 else f"{100 * value:.1f} %"
 
 

@@ -29,7 +29,12 @@ from explorer.ui.comparing.comparison import (
 )
 from explorer.ui.comparing.evidence import cached_exhibit, examples_of
 from explorer.ui.comparing.figures_file import figures_of
-from explorer.ui.comparing.planes import cached_space, cached_stretch
+from explorer.ui.comparing.planes import (
+    PLANE_WORDS,
+    cached_space,
+    cached_stretch,
+    hole_words,
+)
 from explorer.ui.comparing.samples import GRID_COLUMNS, GRID_ROWS, SEED
 from explorer.ui.comparing.standing import figure, table_html
 
@@ -121,17 +126,19 @@ def planes(comparison: Comparison) -> Iterator[Part]:
                     names=space.plane.names,
                     colour=comparison.colours[place],
                     circle=space.circle,
-                    holes=space.holes if stretch is None else None,
+                    samples=space.samples if stretch is None else None,
+                    in_hole=space.in_hole,
                     ellipses=space.ellipses,
                     magnification=stretch,
                 )
                 parts.append(Chart(chart))
+                if stretch is None:
+                    parts.append(Words(hole_words(space)))
         columns.append(parts)
     yield Side(columns)
     yield Words(
-        "First the density of the codes, then how much the decoder magnifies area (log10). Dotted: "
-        "1, 2 and 3 standard deviations of the prior. Red: holes on this plane. Ellipses: some "
-        "posteriors, 1 standard deviation at true scale.",
+        f"First the density of the encodings, then how much the decoder magnifies area (log10). "
+        f"{PLANE_WORDS}",
         "small",
     )
 
