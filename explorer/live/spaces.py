@@ -11,7 +11,7 @@ from explorer.latent.interpolation import lerp, slerp
 from explorer.latent.planes import Plane, axes_plane, latent_plane, principal_plane
 from explorer.live.evidence import codes_of
 from explorer.live.model import OpenedModel
-from explorer.regularity.measure import SCALE_FAIR
+from explorer.regularity.definitions import SCALE_FAIR
 from explorer.regularity.prior import fit_gaussian
 
 PRINCIPAL = "principal"

@@ -15,7 +15,7 @@ from explorer.live.spaces import (
     prior_on,
 )
 from explorer.models.library import SHIPPED, list_checkpoints
-from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
+from explorer.regularity.definitions import AS_BUILT, SCALE_FAIR
 
 
 def opened(name):
