@@ -96,7 +96,9 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
     from explorer.encode.heldout import measure_held_out, save_held_out
     from explorer.latent.projection import fit_projection
     from explorer.models.checkpoint import HELD_OUT, REPORT
-    from explorer.regularity.report import HeldOut, measure_regularity, save_report
+    from explorer.regularity.measuring import ENCODING_FAMILIES, measure_all
+    from explorer.regularity.report import save_report
+    from explorer.regularity.subject import EncodedImages
     from explorer.training.evaluation import encode_held_out
     from explorer.training.run import best_codec, save_run
 
@@ -116,8 +118,10 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
         bar.set_description_str("measuring regularity")
         more = {}
         try:
-            held_out = HeldOut.from_evaluation(encodings, reconstructions)
-            report = measure_regularity(held_out, seed=config.seed)
+            encoded = EncodedImages.from_evaluation(
+                encodings, reconstructions, trainer.images, seed=config.seed
+            )
+            report = measure_all(encoded, families=ENCODING_FAMILIES)
         except LatentError as error:
             # Too few images to measure with; the trained model is none the worse.
             say(f"Not measured: {error}")

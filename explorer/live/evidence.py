@@ -18,7 +18,7 @@ from explorer.live.examples import Examples, read_change, read_code, read_pair, 
 from explorer.live.model import OpenedModel
 from explorer.live.sheets import decode_pictures, pictures_of_rows
 from explorer.live.values import RECONSTRUCTION
-from explorer.regularity.measure import SCALE_FAIR
+from explorer.regularity.definitions import SCALE_FAIR
 from explorer.regularity.neighbourhood import NEIGHBOURS
 from explorer.regularity.prior import fit_noise
 

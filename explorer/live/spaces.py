@@ -11,13 +11,13 @@ from explorer.latent.interpolation import lerp, slerp
 from explorer.latent.planes import Plane, axes_plane, latent_plane, principal_plane
 from explorer.live.evidence import codes_of
 from explorer.live.model import OpenedModel
-from explorer.regularity.measure import SCALE_FAIR
+from explorer.regularity.definitions import SCALE_FAIR
 from explorer.regularity.prior import fit_gaussian, fit_noise
-from explorer.regularity.report import MOST_IMAGES
 
 PRINCIPAL = "principal"
 PATHS = {"lerp": lerp, "slerp": slerp}
 STRETCH_SIDE = 44
+MOST_CODES = 10_000  # and prior samples: neighbours take time by the square of it
 ELLIPSES = 60
 PATH_STEPS = 61
 _MARGIN = 1.08
@@ -151,8 +151,8 @@ def draw_prior_samples(
     from explorer.regularity.holes import NEIGHBOUR, QUANTILE, Distances
 
     generator = np.random.default_rng(seed)
-    if len(codes) > MOST_IMAGES:
-        codes = codes[generator.permutation(len(codes))[:MOST_IMAGES]]
+    if len(codes) > MOST_CODES:
+        codes = codes[generator.permutation(len(codes))[:MOST_CODES]]
     wide = codes.astype(np.float64)
     noise = generator.standard_normal(wide.shape)
     samples = fit_noise(noise, wide) if column == SCALE_FAIR else noise

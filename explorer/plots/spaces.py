@@ -11,7 +11,7 @@ from explorer.plots.maps import CLEAR, FAINT, PRIOR_RADII
 
 INK = "rgba(128,128,128,0.9)"
 HOLE = "rgba(200,55,45,0.35)"
-SAMPLE, SAMPLE_IN_HOLE = "rgba(125,135,155,0.75)", "rgba(214,39,28,0.85)"
+SAMPLE, SAMPLE_IN_HOLE = "rgba(90,98,115,0.9)", "rgba(214,39,28,0.95)"
 MOST_SAMPLES = 1500  # dots that are drawn
 BINS = 70
 
@@ -85,7 +85,7 @@ def plot_space(
             figure.add_trace(
                 go.Scatter(
                     x=shown[rows, 0], y=shown[rows, 1], mode="markers", name=words,
-                    marker={"color": ink, "size": 3},
+                    marker={"color": ink, "size": 3.5},
                     hovertemplate=f"%{{x:.2f}}, %{{y:.2f}}: {words}<extra></extra>",
                 )
             )  # fmt: skip

@@ -1,17 +1,48 @@
 """Intervals by resampling."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 # The ends of the interval then move by about 3 % of its width from seed to seed.
 RESAMPLES = 1000
+# Their correlation with another model's is known to 0.07 at worst, which is all they are kept for.
+KEPT = 200
 LEVEL = 0.95
 _TAILS = ((1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0)
 
 
-def mean_interval(
-    values: NDArray[np.float64], generator: np.random.Generator
-) -> tuple[float, float]:
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """A 95 % interval and the resamples that it was made from.
+
+    Attributes:
+        low, high: its ends.
+        resamples: the value of each resample, (B,).
+    """
+
+    low: float
+    high: float
+    resamples: NDArray[np.float64]
+
+    @property
+    def kept(self) -> tuple[float, ...]:
+        """The resamples that go into a report (see `Estimate.resamples`)."""
+        return kept(self.resamples)
+
+
+def kept(resamples: NDArray[np.floating[Any]]) -> tuple[float, ...]:
+    """As many resamples as a report keeps, with the digits that count.
+
+    Args:
+        resamples: (B,).
+    """
+    return tuple(float(f"{value:.6g}") for value in resamples[:KEPT])
+
+
+def mean_interval(values: NDArray[np.float64], generator: np.random.Generator) -> Interval:
     """The 95 % percentile interval of a mean; the values are resampled.
 
     Args:
@@ -21,22 +52,23 @@ def mean_interval(
     Source: Efron 1979.
     """
     n = len(values)
-    means = [values[generator.integers(n, size=n)].mean() for _ in range(RESAMPLES)]
+    means = np.array([values[generator.integers(n, size=n)].mean() for _ in range(RESAMPLES)])
     low, high = np.quantile(means, _TAILS)
     # Equal values have means that differ in the last bit.
-    return min(float(low), float(values.mean())), max(float(high), float(values.mean()))
+    return Interval(
+        min(float(low), float(values.mean())), max(float(high), float(values.mean())), means
+    )
 
 
-def share_interval(hits: NDArray[np.bool_], generator: np.random.Generator) -> tuple[float, float]:
+def share_interval(hits: NDArray[np.bool_], generator: np.random.Generator) -> Interval:
     """The 95 % percentile interval of a share; the cases are resampled.
 
     Args:
         hits: whether each case counts, (N,).
         generator: of the resamples.
     """
-    # The hits of a resample are a binomial draw: no case needs to be drawn by itself.
-    shares = generator.binomial(len(hits), hits.mean(), size=RESAMPLES) / len(hits)
-    return open_ended(*np.quantile(shares, _TAILS), n=len(hits))
+    found = mean_interval(hits.astype(np.float64), generator)
+    return Interval(*open_ended(found.low, found.high, n=len(hits)), found.resamples)
 
 
 def exceedance_interval(
@@ -44,7 +76,7 @@ def exceedance_interval(
     reference: NDArray[np.float64],
     quantile: float,
     generator: np.random.Generator,
-) -> tuple[float, float]:
+) -> Interval:
     """The 95 % percentile interval of the share of distances beyond a quantile of the reference.
 
     Distances and reference are resampled, each by itself, so that the interval knows that the
@@ -56,14 +88,12 @@ def exceedance_interval(
         quantile: of the reference, 0 to 1.
         generator: of the resamples.
     """
-    ordered_distances, ordered_reference = np.sort(distances), np.sort(reference)
     m, n = len(distances), len(reference)
     shares = np.empty(RESAMPLES)
     for draw in range(RESAMPLES):
-        threshold = exceedance_threshold(ordered_reference[generator.integers(n, size=n)], quantile)
-        beyond = m - np.searchsorted(ordered_distances, threshold, side="right")
-        shares[draw] = generator.binomial(m, beyond / m) / m
-    return open_ended(*np.quantile(shares, _TAILS), n=m)
+        threshold = exceedance_threshold(reference[generator.integers(n, size=n)], quantile)
+        shares[draw] = (distances[generator.integers(m, size=m)] > threshold).mean()
+    return Interval(*open_ended(*np.quantile(shares, _TAILS), n=m), shares)
 
 
 def exceedance_threshold(reference: NDArray[np.float64], quantile: float) -> float:
@@ -80,7 +110,7 @@ def centred_interval(value: float, resampled: NDArray[np.float64]) -> tuple[floa
 
     A resample of N cases holds about 0.63 N distinct ones, so a figure that is biased at small N
     is biased once more in every resample, and their percentiles would lie beside the figure. Moved
-    onto it, they say how it would vary between samples of this N; its own bias is in its null.
+    onto it, they say how it would vary between samples of this N.
 
     Args:
         value: the figure.
@@ -88,6 +118,33 @@ def centred_interval(value: float, resampled: NDArray[np.float64]) -> tuple[floa
     """
     low, high = np.quantile(resampled - resampled.mean(), _TAILS)
     return value + min(float(low), 0.0), value + max(float(high), 0.0)
+
+
+def jackknife_interval(
+    value: float, left_out: NDArray[np.float64], generator: np.random.Generator
+) -> Interval:
+    """The 95 % interval of a figure from its values without each of some groups of cases.
+
+    For figures whose cases depend on one another, such as neighbours that vote: without a group
+    the votes are counted again. The resamples are normal deviates times the groups' influences,
+    so that models with the same groups and the same deviates are paired.
+
+    Args:
+        value: the figure of all cases.
+        left_out: the figure without each group, (G,), groups of equal size drawn at random.
+        generator: of the deviates.
+
+    Source: Shao & Tu 1995, The Jackknife and Bootstrap, section 2.3 (grouped jackknife);
+    Student's t with G - 1 degrees of freedom.
+    """
+    from scipy.stats import t as student_t
+
+    groups = len(left_out)
+    influence = np.sqrt((groups - 1) / groups) * (left_out.mean() - left_out)
+    error = float(np.sqrt((influence**2).sum()))
+    reach = float(student_t.ppf(_TAILS[1], groups - 1)) * error
+    resamples = value + generator.standard_normal((KEPT, groups)) @ influence
+    return Interval(value - reach, value + reach, resamples)
 
 
 def open_ended(low: float, high: float, *, n: int) -> tuple[float, float]:

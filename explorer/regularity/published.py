@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from explorer.regularity.measure import AS_BUILT, MIXTURE, NO_PRIOR, SCALE_FAIR, Measure
+from explorer.regularity.definitions import AS_BUILT, MIXTURE, NO_PRIOR, SCALE_FAIR
+from explorer.regularity.estimate import Estimate
 from explorer.regularity.verdict import judge
 
 AGREES, DIFFERS, TIE = "as published", "differs here", "a tie here"
@@ -25,7 +26,7 @@ class Claim:
     verdict: str
 
 
-def hold_against_published(ae: Sequence[Measure], vae: Sequence[Measure]) -> list[Claim]:
+def hold_against_published(ae: Sequence[Estimate], vae: Sequence[Estimate]) -> list[Claim]:
     """The findings of the paper's table 1 that these reports have the figures for.
 
     An AE's prior is one Gaussian fitted to its codes, a VAE's is its own, as in the paper. Our
@@ -82,8 +83,8 @@ def hold_against_published(ae: Sequence[Measure], vae: Sequence[Measure]) -> lis
 
 
 def _pair(
-    ae: Sequence[Measure], vae: Sequence[Measure], key: str, ae_column: str, vae_column: str
-) -> tuple[Measure, Measure] | None:
+    ae: Sequence[Estimate], vae: Sequence[Estimate], key: str, ae_column: str, vae_column: str
+) -> tuple[Estimate, Estimate] | None:
     found = [
         next((one for one in measures if (one.key, one.column) == (key, column)), None)
         for measures, column in ((ae, ae_column), (vae, vae_column))
@@ -92,25 +93,25 @@ def _pair(
     return None if one is None or other is None else (one, other)
 
 
-def _verdict(pair: tuple[Measure, Measure], *, ae_wins: bool) -> str:
+def _verdict(pair: tuple[Estimate, Estimate], *, ae_wins: bool) -> str:
     best = judge(pair).best
     if best is None:
         return TIE
     return AGREES if (best == 0) == ae_wins else DIFFERS
 
 
-def _span(before: Measure, after: Measure) -> tuple[float, float]:
+def _span(before: Estimate, after: Estimate) -> tuple[float, float]:
     """The least and the most that a distance can have fallen, by both intervals' ends."""
     (low, high), (least, most) = (_ends(one) for one in (before, after))
     return low / most, high / least
 
 
-def _ends(measure: Measure) -> tuple[float, float]:
+def _ends(measure: Estimate) -> tuple[float, float]:
     """The interval; the figure itself where there is none."""
     if measure.low is None or measure.high is None:
         return measure.value, measure.value
     return measure.low, measure.high
 
 
-def _shown(measure: Measure) -> str:
+def _shown(measure: Estimate) -> str:
     return f"{measure.value:.3g}"

@@ -7,26 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.latent.codes import checked_codes
-from explorer.regularity.bootstrap import centred_interval, open_ended
+from explorer.regularity.bootstrap import centred_interval, kept, open_ended
+from explorer.regularity.definitions import AS_BUILT, DEFINITIONS, MIXTURE, SCALE_FAIR
+from explorer.regularity.estimate import Estimate, Findings
 from explorer.regularity.features import (
-    NEIGHBOUR,
     Comparison,
     Manifold,
     Moments,
     checked_halves,
     frechet_distance,
     resample_counts,
-)
-from explorer.regularity.measure import (
-    AS_BUILT,
-    HEADLINE,
-    HIGHER,
-    LOWER,
-    MIXTURE,
-    SAMPLES,
-    SCALE_FAIR,
-    Findings,
-    Measure,
 )
 
 if TYPE_CHECKING:
@@ -38,22 +28,18 @@ EXAMPLES = 12
 _RESAMPLES = 500
 # Each takes two covariances of 5,000 pictures and their eigenvalues.
 _FRECHET_RESAMPLES = 100
-_PRIOR = {
-    AS_BUILT: "N(0, I)",
-    SCALE_FAIR: "N(m, S) fitted to the codes",
-    MIXTURE: "a mixture of ten Gaussians fitted to the codes",
-}
 _STREAM = "samples"
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """The coverage ratio with its 95 % interval and its null.
+    """The coverage ratio with its 95 % interval and its chance level.
 
     Attributes:
         value: coverage of prior samples over that of reconstructions.
         low, high: the interval.
-        null: the same of pictures that are all alike.
+        chance: the same of pictures that are all alike.
+        resamples: the ratio of each resample, (B,).
         above, below: the two coverages.
         missed: rows of the reference that reconstructions cover and prior samples do not, those
             that most reconstructions cover first.
@@ -63,7 +49,8 @@ class Ratio:
     value: float
     low: float
     high: float
-    null: float
+    chance: float
+    resamples: NDArray[np.float64]
     above: float
     below: float
     missed: NDArray[np.int64]
@@ -124,7 +111,8 @@ class CoverageRatio:
             value=value,
             low=max(low, 0.0),
             high=high,
-            null=self._same / below,
+            chance=self._same / below,
+            resamples=ratios - ratios.mean() + value,
             above=above.coverage,
             below=below,
             missed=missed[order],
@@ -156,41 +144,26 @@ def measure_coverage_ratio(subject: "ModelUnderTest") -> Findings:
     )
     if not ratio.defined:
         return Findings(())
-    measures, examples = [], []
+    estimates, examples = [], []
     for column in COLUMNS:
         found = ratio.of(sample_features(subject, column, len(others)))
-        measures.append(
-            Measure(
+        estimates.append(
+            Estimate(
                 key="coverage_ratio",
                 column=column,
-                title="Variety of random draws",
                 value=found.value,
                 low=found.low,
                 high=found.high,
-                null=found.null,
-                unit="of the coverage of reconstructions",
-                better=HIGHER,
+                chance=found.chance,
+                ideal=DEFINITIONS["coverage_ratio"].ideal,
                 n=len(reference),
                 seed=subject.seed,
-                student=(
-                    "How much of the variety that the model can reconstruct also turns up when it "
-                    "decodes random codes; 1 is all of it."
-                ),
-                researcher=(
-                    f"Coverage (k = {NEIGHBOUR}, in features, against held-out images) of decoded "
-                    f"draws from {_PRIOR[column]} over that of as many reconstructions of other "
-                    "held-out images, so that a blurred decoder is not blamed twice; it sees "
-                    "variety, not stray pictures beside it; the null always draws one picture, "
-                    "that of the mean code."
-                ),
-                source="Naeem et al. 2020, arXiv:2002.09797; the ratio is our definition",
-                group=HEADLINE,
-                headline=True,
                 note=feature_note(
                     subject,
-                    f"Random draws cover {found.above:.3f} of the images, reconstructions "
+                    f"Prior samples cover {found.above:.3f} of the images, reconstructions "
                     f"{found.below:.3f}.",
                 ),
+                resamples=kept(found.resamples),
             )
         )
         examples += [
@@ -201,7 +174,7 @@ def measure_coverage_ratio(subject: "ModelUnderTest") -> Findings:
             }
             for row, count in zip(found.missed[:EXAMPLES], found.found[:EXAMPLES], strict=True)
         ]
-    return Findings(tuple(measures), {"coverage_ratio": examples})
+    return Findings(tuple(estimates), {"coverage_ratio": examples})
 
 
 def sample_features(subject: "ModelUnderTest", column: str, count: int) -> NDArray[np.float64]:
@@ -232,8 +205,8 @@ def feature_note(subject: "ModelUnderTest", *sayings: str) -> str:
 def measure_samples(subject: "ModelUnderTest") -> Findings:
     """Precision, recall, density, coverage and Fréchet distance of draws from three priors.
 
-    One half of the held-out images is the reference, and as many pictures are drawn. The null of
-    each figure is what the other half of the images gives, which are as real and as varied as
+    One half of the held-out images is the reference, and as many pictures are drawn. The ideal
+    value of each is what the other half of the images gives, which are as real and as varied as
     they can be. Images and pictures are resampled.
 
     Raises:
@@ -242,90 +215,31 @@ def measure_samples(subject: "ModelUnderTest") -> Findings:
     reference, others = checked_halves(subject.n, subject.seed)
     images = checked_features(subject.image_features)
     figures = SampleFigures(images[reference], subject.rng("sample figures"))
-    null = figures.values(images[others])
-    measures: list[Measure] = []
+    ideal = figures.values(images[others])
+    estimates: list[Estimate] = []
     for column in COLUMNS:
         found = figures.intervals(sample_features(subject, column, len(others)))
-        for key, (value, low, high) in found.items():
-            title, unit, better, student, researcher, source = _WORDS[key]
-            measures.append(
-                Measure(
+        for key, (value, low, high, resamples) in found.items():
+            estimates.append(
+                Estimate(
                     key=key,
                     column=column,
-                    title=title,
                     value=value,
                     low=low,
                     high=high,
-                    null=null[key],
-                    unit=unit,
-                    better=better,
+                    chance=None,
+                    ideal=ideal[key],
                     n=len(reference),
                     seed=subject.seed,
-                    student=student,
-                    researcher=researcher.format(prior=_PRIOR[column], k=NEIGHBOUR),
-                    source=source,
-                    group=SAMPLES,
                     note=feature_note(subject),
+                    # The others enter no comparison of models.
+                    resamples=kept(resamples) if key == "frechet_distance" else (),
                 )
             )
-    return Findings(tuple(measures))
+    return Findings(tuple(estimates))
 
 
 _SHARES = ("precision", "recall", "coverage")
-_PRDC = "Naeem et al. 2020, arXiv:2002.09797"
-_WORDS = {
-    "precision": (
-        "Real-looking draws",
-        "share of random draws",
-        HIGHER,
-        "How many random codes decode to a picture that lies among the real images.",
-        "Share of decoded draws from {prior} inside a {k}th-neighbour ball of a held-out image, in "
-        "features; outliers among the images have wide balls and flatter it; the null is what as "
-        "many other held-out images give.",
-        "Kynkäänniemi et al. 2019, arXiv:1904.06991, with k = 5",
-    ),
-    "recall": (
-        "Images within reach",
-        "share of images",
-        HIGHER,
-        "How many real images lie among the pictures that random codes decode to.",
-        "Share of held-out images inside a {k}th-neighbour ball of a decoded draw from {prior}, in "
-        "features; draws strewn far apart have wide balls and flatter it; the null is what as many "
-        "other held-out images give.",
-        "Kynkäänniemi et al. 2019, arXiv:1904.06991, with k = 5",
-    ),
-    "density": (
-        "Draws where images are dense",
-        "times that of the images",
-        HIGHER,
-        "How closely the pictures of random codes keep to where real images crowd; real images "
-        "have about 1.",
-        "Mean number of held-out images' {k}th-neighbour balls that hold a decoded draw from "
-        "{prior}, over {k}; above 1 where draws keep to the densest images and leave out the "
-        "rest, so read it with the coverage; the null is what as many other held-out images give.",
-        _PRDC,
-    ),
-    "coverage": (
-        "Variety of the images drawn",
-        "share of images",
-        HIGHER,
-        "How many real images have a random draw beside them that looks much like them.",
-        "Share of held-out images whose {k}th-neighbour ball, in features, holds at least one of "
-        "as many decoded draws from {prior}; the null is what as many other held-out images give.",
-        _PRDC,
-    ),
-    "frechet_distance": (
-        "Distance from the images",
-        "squared distance of features",
-        LOWER,
-        "How far the cloud of randomly drawn pictures lies from the cloud of real images, by "
-        "their mean and their spread.",
-        "Fréchet distance of Gaussians fitted to features of decoded draws from {prior} and of as "
-        "many held-out images; biased upwards at finite n, so its null is the distance of two "
-        "halves of the images; in this data set's own features, so no published FID.",
-        "Dowson & Landau 1982; of features: Heusel et al. 2017, arXiv:1706.08500",
-    ),
-}
 
 
 class SampleFigures:
@@ -361,8 +275,10 @@ class SampleFigures:
             "frechet_distance": frechet_distance(self._moments, Moments.of(pictures)),
         }
 
-    def intervals(self, pictures: NDArray[np.float64]) -> dict[str, tuple[float, float, float]]:
-        """Each figure of pictures (M, F), and the two ends of its 95 % interval."""
+    def intervals(
+        self, pictures: NDArray[np.float64]
+    ) -> dict[str, tuple[float, float, float, NDArray[np.float64]]]:
+        """Each figure of pictures (M, F), the ends of its 95 % interval, and its resamples (B,)."""
         held = Comparison(self._manifold, pictures)
         counts = resample_counts(len(pictures), _RESAMPLES, self._generator)
         distances = [
@@ -383,5 +299,6 @@ class SampleFigures:
             if key in _SHARES:
                 cases = held.m if key == "precision" else held.n
                 low, high = open_ended(low, min(high, 1.0), n=cases)
-            found[key] = (value, low, high)
+            moved = resampled[key] - resampled[key].mean() + value
+            found[key] = (value, low, high, moved)
         return found

@@ -8,7 +8,8 @@ differences are called ties.)
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from explorer.regularity.measure import HIGHER, LOWER, NEAR_NULL, NO_PRIOR, Measure
+from explorer.regularity.definitions import HIGHER, LOWER, NEAR_IDEAL, NO_PRIOR
+from explorer.regularity.estimate import Estimate
 
 # What makes a latent space regular: the prior's mass and the codes' agree, and what lies between
 # and around codes decodes to something real. Reconstruction and neighbours are other virtues.
@@ -28,11 +29,11 @@ class Standing:
             measure is the better one.
     """
 
-    measures: tuple[Measure, ...]
+    measures: tuple[Estimate, ...]
     best: int | None
 
 
-def judge(measures: Sequence[Measure]) -> Standing:
+def judge(measures: Sequence[Estimate]) -> Standing:
     """Who is better in one measure.
 
     Args:
@@ -41,7 +42,7 @@ def judge(measures: Sequence[Measure]) -> Standing:
     return Standing(tuple(measures), _best(measures))
 
 
-def _best(measures: Sequence[Measure]) -> int | None:
+def _best(measures: Sequence[Estimate]) -> int | None:
     spans = [_span(measure) for measure in measures]
     if len(spans) < SEVERAL:
         return None
@@ -54,23 +55,23 @@ def _best(measures: Sequence[Measure]) -> int | None:
     return None
 
 
-def _span(measure: Measure) -> tuple[float, float] | None:
+def _span(measure: Estimate) -> tuple[float, float] | None:
     """The interval as a cost, (least, most): the lower the better; None where there is none."""
     low, high = measure.low, measure.high
     if low is None or high is None:
         return None
-    if measure.better == LOWER:
+    if measure.definition.direction == LOWER:
         return low, high
-    if measure.better == HIGHER:
+    if measure.definition.direction == HIGHER:
         return -high, -low
-    if measure.better == NEAR_NULL and measure.null is not None:
-        ends = abs(low - measure.null), abs(high - measure.null)
-        within = low <= measure.null <= high
+    if measure.definition.direction == NEAR_IDEAL and measure.ideal is not None:
+        ends = abs(low - measure.ideal), abs(high - measure.ideal)
+        within = low <= measure.ideal <= high
         return (0.0 if within else min(ends)), max(ends)
     return None
 
 
-def standings(reports: Sequence[Sequence[Measure]], column: str) -> dict[str, Standing]:
+def standings(reports: Sequence[Sequence[Estimate]], column: str) -> dict[str, Standing]:
     """The headline measures that all models have, in the order of the first one's.
 
     Args:

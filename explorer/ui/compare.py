@@ -7,7 +7,7 @@ from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.models.config import KIND_NAMES
 from explorer.models.library import Listing, differences, find_pair, find_partner
-from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
+from explorer.regularity.definitions import AS_BUILT, SCALE_FAIR
 from explorer.regularity.verdict import standings, write_verdict
 from explorer.training.pair import pair_command
 from explorer.ui import cached
@@ -73,7 +73,7 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
         colours=model_colours(len(names)),
         column=column,
         reports=reports,
-        found={} if reports is None else standings([one.measures for one in reports], column),
+        found={} if reports is None else standings([one.estimates for one in reports], column),
         seeds=[
             read_seeds([seed for seed in other_seeds(one, listings) if seed.name not in names])
             for one in group

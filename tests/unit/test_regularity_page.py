@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from docs.regularity_pictures import table_headline
-from explorer.regularity.measure import AS_BUILT
+from explorer.regularity.definitions import AS_BUILT
 from explorer.regularity.report import load_report
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from explorer.images.sheet import tile
 from explorer.live.evidence import Exhibit
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing, differences
-from explorer.regularity.measure import AS_BUILT, NO_PRIOR, SCALE_FAIR
+from explorer.regularity.definitions import AS_BUILT, NO_PRIOR, SCALE_FAIR
 from explorer.regularity.report import RegularityReport
 from explorer.regularity.verdict import Standing
 from explorer.ui.words import plain
@@ -51,7 +51,7 @@ class Comparison:
                 key: [
                     one.value
                     for report in reports.values()
-                    for one in report.measures
+                    for one in report.estimates
                     if one.key == key and one.column in (self.column, NO_PRIOR)
                 ]
                 for key in self.found

@@ -7,7 +7,7 @@ from explorer.errors import ExplorerError
 from explorer.live.evidence import Exhibit, axis_distance, codes_of, find_exhibit, has_exhibit
 from explorer.live.hub import Stamp
 from explorer.live.model import OpenedModel
-from explorer.regularity.measure import NO_PRIOR
+from explorer.regularity.definitions import NO_PRIOR
 from explorer.regularity.verdict import Standing
 from explorer.ui.comparing.comparison import Comparison, exhibit_sheet, key_of, show_picture
 from explorer.ui.words import plain
@@ -45,19 +45,22 @@ def show_evidence(comparison: Comparison) -> None:
         row = picker.selectbox(
             "Pictures behind",
             rows,
-            format_func=lambda key: comparison.found[key].measures[0].title,
+            format_func=lambda key: comparison.found[key].measures[0].definition.title,
             key=ROW,
             label_visibility="collapsed",
         )
         measure = comparison.found[row].measures[0]
-        words.markdown(plain(measure.student))
+        words.markdown(plain(measure.definition.plain_words))
         if row == PRIOR_MATCH:
             show_farthest_axes(comparison)
             return
         for place, side in enumerate(st.columns(len(comparison.models), gap="medium")):
             with side:
                 show_one(comparison, place, row)
-        st.caption(f"{plain(measure.researcher)} Source: {plain(measure.source)}.")
+        definition = measure.definition
+        st.caption(
+            f"{plain(definition.definition_in(measure.column))} Source: {plain(definition.source)}."
+        )
 
 
 def show_one(comparison: Comparison, place: int, row: str) -> None:

@@ -4,26 +4,27 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, fields
 
 from explorer.models.library import differences
-from explorer.regularity.measure import Measure
+from explorer.regularity.estimate import Estimate
 from explorer.regularity.verdict import write_verdict
 from explorer.ui.comparing.comparison import Comparison
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_csv(comparison: Comparison) -> str:
     """One row a figure, model and seed of training; empty where there is no value."""
-    names = [field.name for field in fields(Measure)]
+    rows = [
+        {"model": name, **one.described()}
+        for name, estimates in figures_of(comparison)
+        for one in estimates
+    ]
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["model", *names])
-    for name, measures in figures_of(comparison):
-        for one in measures:
-            values = asdict(one)
-            table.writerow([name, *(values[field] for field in names)])
+    if rows:
+        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
     return text.getvalue()
 
 
@@ -43,19 +44,19 @@ def write_json(comparison: Comparison) -> str:
         },
         "verdict": write_verdict(comparison.names, dict(comparison.found)),
         "figures": [
-            {"model": name, **asdict(one)}
-            for name, measures in figures_of(comparison)
-            for one in measures
+            {"model": name, **one.described()}
+            for name, estimates in figures_of(comparison)
+            for one in estimates
         ],
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def figures_of(comparison: Comparison) -> Iterator[tuple[str, tuple[Measure, ...]]]:
-    """The measures of each model, and of its other seeds."""
+def figures_of(comparison: Comparison) -> Iterator[tuple[str, tuple[Estimate, ...]]]:
+    """The estimates of each model, and of its other seeds."""
     for name, report, seeds in zip(
         comparison.names, comparison.reports or (), comparison.seeds, strict=False
     ):
-        yield name, report.measures
+        yield name, report.estimates
         for seed, other in seeds.items():
-            yield seed, other.measures
+            yield seed, other.estimates

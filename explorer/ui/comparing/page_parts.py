@@ -16,7 +16,7 @@ from explorer.live.spaces import PATHS, PRINCIPAL, find_way
 from explorer.models.config import KIND_NAMES
 from explorer.models.library import differences
 from explorer.plots.page import Chart, Heading, Html, Part, Sheet, Side, Words
-from explorer.regularity.measure import NO_PRIOR
+from explorer.regularity.definitions import NO_PRIOR
 from explorer.regularity.prior import fit_gaussian
 from explorer.regularity.verdict import write_verdict
 from explorer.ui.comparing.between import ENDS, pick_ends, rows_of, shared_images
@@ -92,8 +92,8 @@ def evidence(comparison: Comparison) -> Iterator[Part]:
             else:
                 parts.append(Sheet(exhibit_sheet(exhibit), exhibit.caption))
             columns.append(parts)
-        yield Heading(f"{measure.title} ({measure.unit})")
-        yield Words(measure.student)
+        yield Heading(f"{measure.definition.title} ({measure.unit})")
+        yield Words(measure.definition.plain_words)
         yield Side(columns)
 
 
@@ -214,11 +214,15 @@ def definitions(comparison: Comparison) -> Iterator[Part]:
     found.sort(key=lambda entry: order.index((entry[1].key, entry[1].column)))
     yield Heading("Every figure")
     yield _table(
-        ("measure", "prior", "model", "value", "95 % from", "to", "null", "unit", "n", "seed"),
+        (
+            "metric", "prior", "model", "value", "95 % from", "to", "chance", "ideal", "unit", "n",
+            "seed",
+        ),
         [
             (
-                one.title, one.column, name, figure(one.value), _maybe(one.low), _maybe(one.high),
-                _maybe(one.null), one.unit, f"{one.n:,}", str(one.seed),
+                one.definition.title, one.column, name,
+                figure(one.value), _maybe(one.low), _maybe(one.high),
+                _maybe(one.chance), _maybe(one.ideal), one.unit, f"{one.n:,}", str(one.seed),
             )
             for name, one in found
         ],
@@ -228,10 +232,14 @@ def definitions(comparison: Comparison) -> Iterator[Part]:
     yield _table(
         ("measure", "prior", "better", "in a sentence", "definition", "source"),
         [
-            (one.title, one.column, one.better, one.student, one.researcher, one.source)
+            (
+                one.definition.title, one.column, one.definition.direction,
+                one.definition.plain_words, one.definition.definition_in(one.column),
+                one.definition.source,
+            )
             for one in defined.values()
         ],
-    )
+    )  # fmt: skip
 
 
 def _maybe(value: float | None) -> str:

@@ -39,7 +39,7 @@ def show_published(comparison: Comparison) -> None:
     if comparison.reports is None or len(comparison.models) != 2 or set(by_kind) != {"ae", "vae"}:
         return
     claims = hold_against_published(
-        comparison.reports[by_kind["ae"]].measures, comparison.reports[by_kind["vae"]].measures
+        comparison.reports[by_kind["ae"]].estimates, comparison.reports[by_kind["vae"]].estimates
     )
     if not claims:
         return

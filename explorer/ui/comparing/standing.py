@@ -6,12 +6,13 @@ from html import escape
 import streamlit as st
 
 from explorer.plots.palette import class_colours
-from explorer.regularity.measure import HIGHER, LOWER, NEAR_NULL, Measure
+from explorer.regularity.definitions import HIGHER, LOWER, NEAR_IDEAL
+from explorer.regularity.estimate import Estimate
 from explorer.regularity.verdict import Standing
 from explorer.ui.words import plain
 
 DIRECTION = {HIGHER: ("↑", "higher is better"), LOWER: ("↓", "lower is better")}
-NEAR = {NEAR_NULL: ("◦", "near the dashed line is better")}
+NEAR = {NEAR_IDEAL: ("◦", "near the dashed line is better")}
 MARGIN = 0.06  # of the plot's width on either side
 LONGEST_NAME = 20  # characters of a column's head
 
@@ -83,14 +84,16 @@ def _row(
     openable: bool,
 ) -> str:
     first = standing.measures[0]
-    sign, words = (DIRECTION | NEAR).get(first.better, ("", "describes; no side is better"))
+    sign, words = (DIRECTION | NEAR).get(
+        first.definition.direction, ("", "describes; no side is better")
+    )
     cells = "".join(
         f'<td class="{"best" if standing.best == place else ""}" '
         f'title="{_told(one, seeds[place] if place < len(seeds) else ())}">{figure(one.value)}</td>'
         for place, one in enumerate(standing.measures)
     )
-    told = escape(f"{first.student} ({words}; {first.unit})")
-    title = f"{escape(first.title)} <small>{sign}</small>"
+    told = escape(f"{first.definition.plain_words} ({words}; {first.unit})")
+    title = f"{escape(first.definition.title)} <small>{sign}</small>"
     if openable:
         attributes = f' data-row="{escape(key)}"'
         title = f'<button type="button" aria-expanded="false">{title}</button>'
@@ -102,7 +105,7 @@ def _row(
     )
 
 
-def _told(measure: Measure, seeds: Sequence[float]) -> str:
+def _told(measure: Estimate, seeds: Sequence[float]) -> str:
     if measure.low is None or measure.high is None:
         told = measure.note or "no interval"
     else:
@@ -123,12 +126,12 @@ def figure(value: float) -> str:
 
 
 def _plot(
-    measures: Sequence[Measure], colours: Sequence[str], seeds: Sequence[Sequence[float]]
+    measures: Sequence[Estimate], colours: Sequence[str], seeds: Sequence[Sequence[float]]
 ) -> str:
     ends = [
         number
         for one in measures
-        for number in (one.low, one.high, one.value, one.null)
+        for number in (one.low, one.high, one.value, one.chance, one.ideal)
         if number is not None
     ] + [value for values in seeds for value in values]
     low, high = min(ends), max(ends)
@@ -138,8 +141,9 @@ def _plot(
         return 100 * (MARGIN + (1 - 2 * MARGIN) * (value - low) / width)
 
     parts = []
-    if measures[0].null is not None:
-        parts.append(f'<div class="null" style="left:{place(measures[0].null):.1f}%"></div>')
+    for line in (measures[0].chance, measures[0].ideal):
+        if line is not None:
+            parts.append(f'<div class="null" style="left:{place(line):.1f}%"></div>')
     for number, (one, colour) in enumerate(zip(measures, colours, strict=False)):
         top = 100 * (number + 1) / (len(measures) + 1)
         if one.low is not None and one.high is not None:

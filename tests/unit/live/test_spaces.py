@@ -17,7 +17,7 @@ from explorer.live.spaces import (
 from explorer.models.checkpoint import REPORT
 from explorer.models.library import SHIPPED, list_checkpoints
 from explorer.plots.spaces import plot_space
-from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
+from explorer.regularity.definitions import AS_BUILT, SCALE_FAIR
 from explorer.regularity.report import load_report
 
 

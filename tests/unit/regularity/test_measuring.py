@@ -7,7 +7,7 @@ import pytest
 
 from explorer.errors import LatentError
 from explorer.models.codec import Codec, load_model
-from explorer.regularity.measure import GROUPS
+from explorer.regularity.definitions import GROUPS
 from explorer.regularity.measuring import FAMILIES, measure_all
 from explorer.regularity.report import RegularityReport, measure_regularity
 from explorer.regularity.subject import ModelUnderTest

@@ -3,7 +3,7 @@
 import pytest
 
 from explorer.models.library import SHIPPED
-from explorer.regularity.measure import AS_BUILT, MIXTURE, NO_PRIOR, SCALE_FAIR, Measure
+from explorer.regularity.definitions import AS_BUILT, MIXTURE, NO_PRIOR, SCALE_FAIR, Measure
 from explorer.regularity.published import (
     AGREES,
     DIFFERS,

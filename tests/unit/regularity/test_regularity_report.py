@@ -9,7 +9,7 @@ import pytest
 
 from explorer.errors import CheckpointError, LatentError
 from explorer.regularity import report as report_module
-from explorer.regularity.measure import Measure
+from explorer.regularity.definitions import Measure
 from explorer.regularity.report import (
     HeldOut,
     RegularityReport,

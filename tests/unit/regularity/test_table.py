@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from explorer.regularity.measure import Measure
+from explorer.regularity.definitions import Measure
 from explorer.regularity.report import RegularityReport
 from explorer.regularity.table import format_table
 

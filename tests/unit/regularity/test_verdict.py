@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.regularity.measure import (
+from explorer.regularity.definitions import (
     AS_BUILT,
     HEADLINE,
     HIGHER,

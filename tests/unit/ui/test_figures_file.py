@@ -7,7 +7,7 @@ import pytest
 from explorer.live.hub import shared_hub
 from explorer.models.checkpoint import REPORT
 from explorer.models.library import list_checkpoints
-from explorer.regularity.measure import AS_BUILT
+from explorer.regularity.definitions import AS_BUILT
 from explorer.regularity.report import load_report
 from explorer.regularity.verdict import standings
 from explorer.ui.comparing.comparison import Comparison

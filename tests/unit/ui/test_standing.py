@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from explorer.models.library import SHIPPED, list_checkpoints
-from explorer.regularity.measure import HEADLINE, LOWER, NO_PRIOR, Measure
+from explorer.regularity.definitions import HEADLINE, LOWER, NO_PRIOR, Measure
 from explorer.regularity.verdict import judge
 from explorer.ui.comparing.comparison import other_seeds
 from explorer.ui.comparing.standing import figure, table_html
