@@ -20,7 +20,8 @@ from explorer.errors import CheckpointError, ConfigError
 from explorer.latent.axes import ACTIVE_VARIANCE, kl_per_axis
 from explorer.models.checkpoint import HISTORY, LARGEST_JSON
 from explorer.models.config import CheckpointConfig
-from explorer.regularity.measure import NO_PRIOR, Measure
+from explorer.regularity.definitions import NO_PRIOR
+from explorer.regularity.estimate import Estimate
 from explorer.training.collapse import describe_remedies, is_collapsed
 from explorer.training.config import TrainConfig
 
@@ -158,8 +159,8 @@ def _number(values: Mapping[str, Any], name: str) -> float | None:
     return value if fits and not isinstance(value, bool) else None
 
 
-def _measure(report: "RegularityReport | None", key: str) -> Measure | None:
-    return None if report is None else report.measure(key, NO_PRIOR)
+def _measure(report: "RegularityReport | None", key: str) -> Estimate | None:
+    return None if report is None else report.estimate(key, NO_PRIOR)
 
 
 def advise_epochs(config: CheckpointConfig, epochs: int) -> str:
@@ -188,10 +189,10 @@ def _collapsed(config: CheckpointConfig, encodings: "Encodings | None") -> Fault
         active = float((encodings.mean.astype(np.float64).var(axis=0) > ACTIVE_VARIANCE).sum())
         kl = float(kl_per_axis(encodings.mean, encodings.log_var).sum(axis=1).mean())
     else:
-        known = _number(config.metrics, "active_units"), _number(config.metrics, "held_out_kl")
-        if known[0] is None or known[1] is None:
+        units, rate = (_number(config.metrics, name) for name in ("active_units", "held_out_kl"))
+        if units is None or rate is None:
             return None
-        active, kl = known
+        active, kl = units, rate
     if not is_collapsed(active, kl):
         return None
     try:
@@ -219,10 +220,12 @@ def _constant(
         return None
     varied = float(np.asarray(pictures, np.float64).var(axis=0).mean())
     # Without a report, what half a grey level is to be seen against.
-    images = (0.5 / 255) ** 2 / LEAST_VARIED if error is None or not error.null else error.null
+    images = (0.5 / 255) ** 2 / LEAST_VARIED if error is None or not error.chance else error.chance
     if varied >= LEAST_VARIED * images:
         return None
-    share = f" ({varied / error.null:.2%} of the images' variance)" if error and error.null else ""
+    share = (
+        f" ({varied / error.chance:.2%} of the images' variance)" if error and error.chance else ""
+    )
     return Fault(
         CONSTANT,
         f"The decoder gives the same picture for every code{share}.",
@@ -243,20 +246,20 @@ def _near_mean_image(
     error = _measure(report, "reconstruction_mse")
     if config.training.get("corrupt", "none") != "none":
         return _restoring_no_better(report, history, config)
-    if error is None or not error.null or error.low is None or error.high is None:
+    if error is None or not error.chance or error.low is None or error.high is None:
         return None
-    if error.high >= error.null:
+    if error.high >= error.chance:
         return Fault(
             MEAN_IMAGE,
             "The reconstruction is no better than the mean image: squared error "
-            f"{error.value:.4f} per pixel against {error.null:.4f}.",
+            f"{error.value:.4f} per pixel against {error.chance:.4f}.",
             _advise_longer(config),
         )
-    if 1 - error.low / error.null < LEAST_EXPLAINED:
+    if 1 - error.low / error.chance < LEAST_EXPLAINED:
         return Fault(
             LITTLE,
             "The reconstruction is little better than the mean image: it explains "
-            f"{1 - error.value / error.null:.0%} of the images' variance.",
+            f"{1 - error.value / error.chance:.0%} of the images' variance.",
             _advise_longer(config),
         )
     return None
@@ -269,15 +272,15 @@ def _restoring_no_better(
 ) -> Fault | None:
     """Of a model that undoes damage the report measures intact images, which it never met."""
     measure = _measure(report, "reconstruction_nll")
-    if measure is None or measure.null is None or not history:
+    if measure is None or measure.chance is None or not history:
         return None
     best = min(row["held_out_reconstruction_nll"] for row in history)
-    if best < measure.null:
+    if best < measure.chance:
         return None
     return Fault(
         MEAN_IMAGE,
         f"The restored image is no better than the mean image: {best:.1f} nats against "
-        f"{measure.null:.1f}.",
+        f"{measure.chance:.1f}.",
         _advise_longer(config),
     )
 
@@ -359,10 +362,15 @@ def _scale(
         _measure(report, "reconstruction_mse"),
     )
     best = min(history, key=lambda row: row["held_out_loss"])
-    if likelihood is not None and likelihood.null is not None:
-        gain = likelihood.null - best["held_out_reconstruction_nll"]
+    if likelihood is not None and likelihood.chance is not None:
+        gain = likelihood.chance - best["held_out_reconstruction_nll"]
         if config.training.get("corrupt", "none") != "none" and gain > 0:
             return gain
-        if gain > 0 and error is not None and error.null is not None and error.null > error.value:
-            return min(gain, gain * error.value / (error.null - error.value))
+        if (
+            gain > 0
+            and error is not None
+            and error.chance is not None
+            and error.chance > error.value
+        ):
+            return min(gain, gain * error.value / (error.chance - error.value))
     return max(0.0, history[0]["held_out_loss"] - best["held_out_loss"])

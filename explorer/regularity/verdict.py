@@ -24,6 +24,7 @@ from explorer.regularity.difference import (
     training_interval,
 )
 from explorer.regularity.estimate import Estimate
+from explorer.regularity.health import Fault, severe_fault
 
 # What makes a latent space regular: the prior's mass and the encodings' agree, and what lies
 # between and around encodings decodes to something real. Reconstruction and neighbours are other
@@ -46,15 +47,20 @@ class ComparedModel:
         name: what it is called by.
         config: of its checkpoint.
         estimates: of its report.
-        faults: what is wrong with the model itself, in sentences; such a model wins nothing.
+        faults: of the model itself; one with a severe fault wins nothing.
         other_trainings: the estimates of trainings that differ in the seed alone.
     """
 
     name: str
     config: CheckpointConfig
     estimates: Sequence[Estimate]
-    faults: Sequence[str] = ()
+    faults: Sequence[Fault] = ()
     other_trainings: Sequence[Sequence[Estimate]] = ()
+
+    @property
+    def severe(self) -> Fault | None:
+        """The fault beside which no word of praise holds; None where there is none."""
+        return severe_fault(self.faults)
 
     def estimate(self, key: str, column: str) -> Estimate | None:
         """Of a metric, under a prior or where no prior enters it."""
@@ -249,7 +255,7 @@ def _outcome(
     if adjusted >= LEVEL:
         return Pair(difference, NOT_CLEAR)
     winner = 0 if difference.value > 0 else 1
-    if models[pair[winner]].faults:
+    if models[pair[winner]].severe:
         return Pair(difference, FAULTY)
     place = pair[winner]
     if not beats_chance(standing.interval(place), standing.measures[place]):
@@ -297,24 +303,30 @@ def write_verdict(models: Sequence[ComparedModel], found: Mapping[str, Standing]
         Sentences, the most important first: faults, what does not compare, which model is the more
         regular, how far that holds, and the metrics one by one.
     """
-    told = [f"{one.name}: {fault}" for one in models for fault in one.faults]
+    names = [one.name for one in models]
+    told = [_write_fault(one.name, fault) for one in models for fault in one.faults if fault.severe]
     obstacles = find_obstacles([one.config for one in models])
-    healthy = [place for place, one in enumerate(models) if not one.faults]
+    healthy = sum(one.severe is None for one in models)
     if obstacles:
         told.append(_write_obstacles(found, obstacles))
-    elif len(healthy) < len(models):
+    elif healthy < len(models):
         told.append(
             "No model is called the more regular: the figures of a model with such a fault say "
             "nothing of how regular a latent space is."
         )
     else:
-        told.append(_write_headline([one.name for one in models], found))
+        told.append(_write_headline(names, found))
+    told += [
+        _write_fault(one.name, fault) for one in models for fault in one.faults if not fault.severe
+    ]
     spoken = [found[key] for key in SPOKEN if key in found and found[key].pairs]
     if spoken or not obstacles:
         told.append(_write_trainings(models))
-    names = [one.name for one in models]
-    told += [write_metric(names, standing) for standing in spoken]
-    return told
+    return told + [write_metric(names, standing) for standing in spoken]
+
+
+def _write_fault(name: str, fault: Fault) -> str:
+    return f"{name}: {fault.sentence} {fault.advice}"
 
 
 def _write_obstacles(found: Mapping[str, Standing], obstacles: dict[str, str]) -> str:

@@ -1,33 +1,38 @@
 """Compare: two to four checkpoints side by side, one cursor for all, and what was measured."""
 
+from contextlib import suppress
+from pathlib import Path
+
 import streamlit as st
 
-from explorer.errors import ExplorerError
-from explorer.live.hub import shared_hub
+from explorer.errors import CheckpointError, ExplorerError
+from explorer.live.evidence import draw_codes
+from explorer.live.hub import Stamp, shared_hub
 from explorer.live.model import OpenedModel
-from explorer.models.config import KIND_NAMES
-from explorer.models.library import Listing, differences, find_pair, find_partner
-from explorer.regularity.definitions import AS_BUILT, SCALE_FAIR
-from explorer.regularity.verdict import standings, write_verdict
+from explorer.models.library import Listing, find_pair, find_partner
+from explorer.regularity.definitions import AS_BUILT, COLUMN_TITLES, SCALE_FAIR
+from explorer.regularity.health import Fault, find_faults, load_history
+from explorer.regularity.report import RegularityReport
 from explorer.training.pair import pair_command
-from explorer.ui import cached
+from explorer.ui import cached, state
 from explorer.ui.addresses import live_base
 from explorer.ui.comparing.axes import show_axes
 from explorer.ui.comparing.between import show_interpolation
-from explorer.ui.comparing.comparison import COLUMN_WORDS, Comparison, other_seeds
+from explorer.ui.comparing.comparison import Comparison, describe_match, key_of, other_seeds
 from explorer.ui.comparing.evidence import ROW, is_openable, opened_row, show_evidence
 from explorer.ui.comparing.export import show_export
 from explorer.ui.comparing.measures import read_reports, read_seeds, show_definitions
 from explorer.ui.comparing.measuring import offer_measuring
 from explorer.ui.comparing.planes import show_planes
 from explorer.ui.comparing.samples import show_samples
-from explorer.ui.comparing.standing import model_colours, show_verdict, table_html
+from explorer.ui.comparing.standing import TABLE_WORDS, model_colours, show_verdict, table_html
 from explorer.ui.cursor import CursorModel, CursorRequest, show_cursor
 from explorer.ui.table import show_rows
 from explorer.ui.words import plain
 
 MOST_MODELS = 4
-CLOSER_KEY, EVIDENCE = "compare-closer", "Evidence"
+CLOSER_KEY, EVIDENCE = "compare-closer", "Examples"
+FAULT_SAMPLES = 32  # decoded, to see whether the decoder answers every code with one image
 
 
 def show_compare(listing: Listing, listings: list[Listing], /) -> None:
@@ -51,15 +56,17 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
     names = [one.name for one in group]
     column = right.segmented_control(
         "Prior",
-        [AS_BUILT, SCALE_FAIR],
-        default=AS_BUILT,
-        format_func=COLUMN_WORDS.__getitem__,
+        [SCALE_FAIR, AS_BUILT],
+        # The column in which any model can win: on N(0, I) an AE, whose scale is arbitrary, cannot.
+        default=SCALE_FAIR,
+        format_func=COLUMN_TITLES.__getitem__,
         key="compare-column",
         required=True,
-        help="An AE's scale is arbitrary. As built draws from the VAE's prior N(0, I) in all. "
-        "Scale-fair draws from the Gaussian N(m, S) fitted to each model's own codes.",
+        help="Where prior samples come from. Fitted Gaussian: N(m, S) fitted to each model's own "
+        "encodings, so that an AE, whose scale is arbitrary, is judged fairly. Prior N(0, I): what "
+        "a VAE was trained for; no AE is.",
     )
-    show_fairness(models)
+    show_match(models, names)
     if find_pair(listing, listings) is None:
         with st.expander("Train the matched pair"):
             show_pair_command(listing, listings)
@@ -73,11 +80,11 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
         colours=model_colours(len(names)),
         column=column,
         reports=reports,
-        found={} if reports is None else standings([one.estimates for one in reports], column),
         seeds=[
             read_seeds([seed for seed in other_seeds(one, listings) if seed.name not in names])
             for one in group
         ],
+        faults=[faults_of(one, model) for one, model in zip(group, models, strict=True)],
     )
     with cursor:
         show_shared_cursor(models, names, column)
@@ -87,7 +94,7 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
     # Not as a default: the table sets it too.
     st.session_state.setdefault(CLOSER_KEY, EVIDENCE)
     closer = st.segmented_control(
-        "Look closer",
+        "Details",
         list(CLOSER),
         key=CLOSER_KEY,
         required=True,
@@ -182,26 +189,24 @@ def show_shared_cursor(models: list[OpenedModel], names: list[str], column: str)
 
 
 def show_standing(comparison: Comparison) -> None:
-    """Which is more regular, in words, and the table it rests on."""
+    """The verdict in words, and the table it rests on."""
     names, found = comparison.names, comparison.found
     if comparison.reports is None:
         return
-    show_verdict(write_verdict(names, dict(found)))
-    seeds = comparison.seed_figures()
+    show_verdict(comparison.verdict)
     shown = st.session_state.get(CLOSER_KEY, EVIDENCE) == EVIDENCE
     show_rows(
-        table_html(names, found, seeds=seeds, openable=[key for key in found if is_openable(key)]),
-        opened=opened_row(dict(found)) if shown else None,
+        table_html(
+            names,
+            found,
+            seeds=comparison.seed_figures(),
+            openable=[key for key in found if is_openable(key)],
+        ),
+        opened=opened_row(found) if shown else None,
         on_open=open_row,
         key="compare-table",
     )
-    several = "○ other seeds of the same training. " if any(comparison.seeds) else ""
-    st.caption(
-        "Open a row to see the pictures behind it. ✓ marks a model whose interval lies apart from "
-        f"every other's; overlapping intervals are a tie. {several}The dashed line is the null "
-        "value: what no structure at all would give. Read holes and escapes together: a wide cloud "
-        "that swallows the prior has no holes."
-    )
+    st.caption(f"Open a row to see the images behind it. {TABLE_WORDS}")
 
 
 def open_row(row: str) -> None:
@@ -210,31 +215,46 @@ def open_row(row: str) -> None:
     st.session_state[CLOSER_KEY] = EVIDENCE
 
 
-def show_fairness(models: list[OpenedModel]) -> None:
-    """Whether the models differ in kind alone."""
-    one, other = models[0].config, models[1].config
-    unfair = {model.config.name: differences(one, model.config) for model in models[1:]}
-    if any(unfair.values()):
-        lines = [
-            f"- {plain(name)}: {'; '.join(plain(line) for line in found)}"
-            for name, found in unfair.items()
-            if found
-        ]
-        st.error(
-            f"**Not a fair pair.** Besides the kind these differ from {plain(one.name)}, so "
-            "differences below may come from that:\n" + "\n".join(lines)
-        )
-    elif len(models) > 2:
-        st.caption("The same data, network, epochs, batches and seed; the kind alone differs.")
-    elif one.kind == other.kind:
-        st.info("Both are of one kind, with the same data, network and settings.")
+def show_match(models: list[OpenedModel], names: list[str]) -> None:
+    """Whether the models differ in the model type alone."""
+    matched, words = describe_match([model.config for model in models], names)
+    if matched:
+        st.caption(plain(words))
     else:
-        weights = {model.config.training.get("beta") for model in models} - {1.0, None}
-        weighed = "" if not weights else f" The VAE was trained with beta = {weights.pop():g}."
-        st.caption(
-            f"A fair pair, {KIND_NAMES[one.kind]} and {KIND_NAMES[other.kind]}: the same data, "
-            f"network, epochs, batches and seed; the kind alone differs.{weighed}"
-        )
+        st.warning(plain(words))
+
+
+def faults_of(listing: Listing, model: OpenedModel) -> tuple[Fault, ...]:
+    """What is the matter with a model."""
+    # Of a model that was trained again while it is shown, the folder holds the other's history.
+    former = state.former_model(listing.name) is not None
+    report = cached.report_if_any(listing)
+    measured = None if report is None else report.to_json()
+    return cached_faults(model, report, measured, *key_of(model), former=former)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Looking for faults of the models…")
+def cached_faults(
+    _model: OpenedModel,
+    _report: RegularityReport | None,
+    measured: str | None,
+    folder: str,
+    stamp: Stamp,
+    *,
+    former: bool,
+) -> tuple[Fault, ...]:
+    """`find_faults`, kept; all but the model and the report are the cache's key."""
+    history: tuple[dict[str, float], ...] = ()
+    if not former:
+        with suppress(CheckpointError):
+            history = load_history(Path(folder))
+    return find_faults(
+        _report,
+        history,
+        _model.config,
+        encodings=_model.encodings,
+        pictures=_model.codec.decode(draw_codes(_model, SCALE_FAIR, FAULT_SAMPLES, seed=0)),
+    )
 
 
 CLOSER = {

@@ -4,10 +4,10 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from explorer.models.library import differences
 from explorer.regularity.estimate import Estimate
-from explorer.regularity.verdict import write_verdict
 from explorer.ui.comparing.comparison import Comparison
 
 FORMAT = 2
@@ -42,7 +42,8 @@ def write_json(comparison: Comparison) -> str:
             name: differences(first, model.config)
             for name, model in zip(comparison.names[1:], comparison.models[1:], strict=True)
         },
-        "verdict": write_verdict(comparison.names, dict(comparison.found)),
+        "verdict": comparison.verdict,
+        "comparisons": list(comparisons_of(comparison)),
         "figures": [
             {"model": name, **one.described()}
             for name, estimates in figures_of(comparison)
@@ -60,3 +61,20 @@ def figures_of(comparison: Comparison) -> Iterator[tuple[str, tuple[Estimate, ..
         yield name, report.estimates
         for seed, other in seeds.items():
             yield seed, other.estimates
+
+
+def comparisons_of(comparison: Comparison) -> Iterator[dict[str, object]]:
+    """How each two models stand in each metric that was judged."""
+    for key, standing in comparison.found.items():
+        for (first, second), pair in standing.pairs.items():
+            difference = pair.difference
+            yield {
+                "metric": key,
+                "models": [comparison.names[first], comparison.names[second]],
+                "outcome": pair.outcome,
+                "better": None
+                if pair.winner is None
+                else comparison.names[(first, second)[pair.winner]],
+                "difference": None if difference is None else asdict(difference),
+                "over_trainings": standing.over_trainings,
+            }

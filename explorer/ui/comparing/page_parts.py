@@ -14,15 +14,14 @@ from explorer.latent.axes import kl_per_axis
 from explorer.live.evidence import axis_distance, codes_of, draw_codes, has_exhibit
 from explorer.live.spaces import PATHS, PRINCIPAL, find_way
 from explorer.models.config import KIND_NAMES
-from explorer.models.library import differences
 from explorer.plots.page import Chart, Heading, Html, Part, Sheet, Side, Words
-from explorer.regularity.definitions import NO_PRIOR
+from explorer.regularity.definitions import COLUMN_TITLES, NO_PRIOR
 from explorer.regularity.prior import fit_gaussian
-from explorer.regularity.verdict import write_verdict
 from explorer.ui.comparing.between import ENDS, pick_ends, rows_of, shared_images
 from explorer.ui.comparing.comparison import (
-    COLUMN_WORDS,
+    COLUMN_DRAWS,
     Comparison,
+    describe_match,
     exhibit_sheet,
     key_of,
     sheet_scale,
@@ -36,7 +35,7 @@ from explorer.ui.comparing.planes import (
     hole_words,
 )
 from explorer.ui.comparing.samples import GRID_COLUMNS, GRID_ROWS, SEED
-from explorer.ui.comparing.standing import figure, table_html
+from explorer.ui.comparing.standing import TABLE_WORDS, figure, table_html
 
 MOST_AXES = 12
 STEPS = 11
@@ -45,32 +44,27 @@ SAME_PICTURES = "reconstruction_mse"  # as behind reconstruction_nll
 
 def opening(comparison: Comparison) -> Iterator[Part]:
     """What is compared, how fair that is, the verdict and the table."""
-    first = comparison.models[0].config
     for name, model in zip(comparison.names, comparison.models, strict=True):
         config = model.config
         yield Words(
             f"{name}: {KIND_NAMES[config.kind]}, {config.network.latent_dim} latents, "
             f"{config.data.name}, {len(model.encodings.mean):,} held-out images."
         )
-        found = differences(first, config)
-        if found:
-            yield Words(f"Not a fair pair with {comparison.names[0]}: {'; '.join(found)}.", "alert")
+    matched, words = describe_match([model.config for model in comparison.models], comparison.names)
+    yield Words(words, "" if matched else "alert")
     yield Words(
-        f"{COLUMN_WORDS[comparison.column]}. Written by Latent Explorer on "
-        f"{datetime.now().astimezone():%d %B %Y}.",
+        f"{COLUMN_TITLES[comparison.column]}: {COLUMN_DRAWS[comparison.column]}. Written by Latent "
+        f"Explorer on {datetime.now().astimezone():%d %B %Y}.",
         "small",
     )
     if comparison.reports is None:
         return
-    answer, *rest = write_verdict(comparison.names, dict(comparison.found))
+    answer, *rest = comparison.verdict
     yield Heading(answer)
-    yield Words(" ".join(rest))
+    for sentence in rest:
+        yield Words(sentence)
     yield Html(table_html(comparison.names, comparison.found, seeds=comparison.seed_figures()))
-    yield Words(
-        "✓ marks a model whose interval lies apart from every other's; overlapping intervals are a "
-        "tie. ○ other seeds of the same training. The dashed line is the null value.",
-        "small",
-    )
+    yield Words(TABLE_WORDS, "small")
 
 
 def evidence(comparison: Comparison) -> Iterator[Part]:

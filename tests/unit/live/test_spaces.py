@@ -52,7 +52,7 @@ def test_a_spot_of_the_plane_becomes_a_code_that_lies_there(digits, which, colum
 def test_the_plane_has_as_many_red_samples_as_the_hole_rate_of_the_whole_space(name, column, which):
     model = opened(name)
     space = look_at_space(model, which, column)
-    measured = load_report(SHIPPED / name / REPORT).measure("hole_rate", column)
+    measured = load_report(SHIPPED / name / REPORT).estimate("hole_rate", column)
     # Other samples of the same prior: within the sampling error of both.
     error = np.sqrt(measured.value * (1 - measured.value) / measured.n)
     assert space.hole_share == pytest.approx(measured.value, abs=4 * np.sqrt(2) * error + 0.02)
