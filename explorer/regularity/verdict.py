@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from explorer.models.config import CheckpointConfig
+from explorer.models.library import differences
 from explorer.regularity.comparability import compares, find_obstacles
 from explorer.regularity.definitions import DESCRIBES, FAR_SHARE, NEAR_IDEAL, NO_PRIOR
 from explorer.regularity.difference import (
@@ -177,7 +178,7 @@ def _prepare(
     first = measures[0]
     values = [one.values(first.key, first.column) for one in models]
     trainings = tuple(
-        (training_interval(some), len(some)) if len(some) >= FEWEST_TRAININGS else None
+        (_trained(first, some), len(some)) if len(some) >= FEWEST_TRAININGS else None
         for some in values
     )
     left_out = ""
@@ -206,6 +207,14 @@ def _prepare(
             )
             pairs[i, j] = Pair(difference, UNKNOWN)
     return Standing(measures, pairs, trainings=trainings, over_trainings=over_trainings)
+
+
+def _trained(estimate: Estimate, values: Sequence[float]) -> Interval:
+    """The mean over trainings and its t interval, of a share within 0 and 1."""
+    found = training_interval(values)
+    if not estimate.unit.startswith("share of"):
+        return found
+    return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0))
 
 
 def _decide(models: Sequence[ComparedModel], found: dict[str, Standing]) -> dict[str, Standing]:
@@ -304,7 +313,7 @@ def write_verdict(models: Sequence[ComparedModel], found: Mapping[str, Standing]
         regular, how far that holds, and the metrics one by one.
     """
     names = [one.name for one in models]
-    told = [_write_fault(one.name, fault) for one in models for fault in one.faults if fault.severe]
+    told = [_write_faults(one) for one in models if one.severe]
     obstacles = find_obstacles([one.config for one in models])
     healthy = sum(one.severe is None for one in models)
     if obstacles:
@@ -317,7 +326,10 @@ def write_verdict(models: Sequence[ComparedModel], found: Mapping[str, Standing]
     else:
         told.append(_write_headline(names, found))
     told += [
-        _write_fault(one.name, fault) for one in models for fault in one.faults if not fault.severe
+        f"{one.name}: {fault.sentence} {fault.advice}"
+        for one in models
+        for fault in one.faults
+        if not fault.severe and one.severe is None
     ]
     spoken = [found[key] for key in SPOKEN if key in found and found[key].pairs]
     if spoken or not obstacles:
@@ -325,8 +337,11 @@ def write_verdict(models: Sequence[ComparedModel], found: Mapping[str, Standing]
     return told + [write_metric(names, standing) for standing in spoken]
 
 
-def _write_fault(name: str, fault: Fault) -> str:
-    return f"{name}: {fault.sentence} {fault.advice}"
+def _write_faults(model: ComparedModel) -> str:
+    """What is the matter with a model, and each advice once."""
+    severe = [fault for fault in model.faults if fault.severe]
+    advice = dict.fromkeys(fault.advice for fault in severe)
+    return f"{model.name}: {' '.join(fault.sentence for fault in severe)} {' '.join(advice)}"
 
 
 def _write_obstacles(found: Mapping[str, Standing], obstacles: dict[str, str]) -> str:
@@ -401,12 +416,19 @@ def _write_pair_headline(
 
 
 def _write_trainings(models: Sequence[ComparedModel]) -> str:
+    """How far the verdict holds for other seeds."""
     counts = [1 + len(one.other_trainings) for one in models]
     if min(counts) >= FEWEST_TRAININGS:
         told = ", ".join(f"{one.name} {count}" for one, count in zip(models, counts, strict=True))
         return (
             f"Judged over trainings with other seeds ({told}): means with 95 % t intervals over "
             "the trainings."
+        )
+    seeds = [one.name for one in models if any(_is_reseeded(one, other) for other in models)]
+    if seeds:
+        return (
+            f"{_together(seeds)} differ from one another in the seed alone: what differs between "
+            "them is training noise, which the intervals do not hold."
         )
     if max(counts) == 1:
         return "One training each: another seed may differ by more than the intervals show."
@@ -416,6 +438,15 @@ def _write_trainings(models: Sequence[ComparedModel]) -> str:
     return (
         f"Fewer than {FEWEST_TRAININGS} trainings of {few}: how much another seed would differ is "
         "not known."
+    )
+
+
+def _is_reseeded(one: ComparedModel, other: ComparedModel) -> bool:
+    found = differences(one.config, other.config)
+    return (
+        one.config.kind == other.config.kind
+        and bool(found)
+        and all(line.startswith("training seed:") for line in found)
     )
 
 

@@ -35,7 +35,7 @@ def show_interpolation(comparison: Comparison) -> None:
     )
     with left:
         which = pick_plane(models, "compare-way-plane")
-    if action.button("Two others", icon=":material/shuffle:", key="two-others", width="stretch"):
+    if action.button("New pair", icon=":material/shuffle:", key="two-others", width="stretch"):
         st.session_state[SEED] = int(st.session_state.get(SEED, 0)) + 1
         keep_ends(pick_ends(models, shared, st.session_state[SEED]))
     if not all(st.session_state.get(key) in set(shared.tolist()) for key in ENDS):
@@ -66,7 +66,7 @@ def show_interpolation(comparison: Comparison) -> None:
 
 
 def show_ends(model: OpenedModel, index: Sequence[int]) -> None:
-    """The two images themselves, where they are at hand."""
+    """The two images themselves, where they are available."""
     images = held_out_pictures(model.config.data, np.array(index))
     if images is not None:
         show_sheet(images, 2, "A and B")
@@ -94,7 +94,7 @@ def show_one(
         show_sheet(
             way.pictures(model, STEPS).transpose(0, 3, 1, 2),
             STEPS,
-            f"{path}; at its sparsest denser than {lowest:.0f} % of the codes",
+            f"{path}; lowest density: percentile {lowest:.0f} of the encoded images",
         )
         st.plotly_chart(
             plot_density_path([way.density], [path], [comparison.colours[place]], height=96),

@@ -56,7 +56,7 @@ def read_seeds(others: Sequence[Listing]) -> dict[str, RegularityReport]:
 
 
 def show_definitions(comparison: Comparison) -> None:
-    """Every figure of every model and seed, with interval, null value, definition and source."""
+    """Every figure of every model and seed, with what it is to be held against, and its source."""
     if comparison.reports is None:
         return
     named = [
@@ -77,7 +77,7 @@ def show_definitions(comparison: Comparison) -> None:
         if not rows:
             continue
         st.markdown(f"**{GROUP_TITLES[part]}**")
-        # Measure by measure, the models below each other.
+        # Metric by metric, the models below each other.
         keys = list(dict.fromkeys(row["metric"] for row in rows))
         rows.sort(key=lambda row: keys.index(row["metric"]))
         st.dataframe(rows, hide_index=True, key=f"figures-{part}")

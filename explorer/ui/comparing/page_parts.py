@@ -68,7 +68,7 @@ def opening(comparison: Comparison) -> Iterator[Part]:
 
 
 def evidence(comparison: Comparison) -> Iterator[Part]:
-    """The pictures behind each measure."""
+    """The examples behind each metric."""
     for key, standing in comparison.found.items():
         if not has_exhibit(key) or key == SAME_PICTURES:
             continue
@@ -203,7 +203,7 @@ def definitions(comparison: Comparison) -> Iterator[Part]:
     found = [(name, one) for name, measures in figures_of(comparison) for one in measures]
     if not found:
         return
-    # Measure by measure, the models below each other.
+    # Metric by metric, the models below each other.
     order = list(dict.fromkeys((one.key, one.column) for _, one in found))
     found.sort(key=lambda entry: order.index((entry[1].key, entry[1].column)))
     yield Heading("Every figure")
@@ -224,7 +224,7 @@ def definitions(comparison: Comparison) -> Iterator[Part]:
     yield Heading("Definitions")
     defined = {(one.key, one.column): one for _, one in found}
     yield _table(
-        ("measure", "prior", "better", "in a sentence", "definition", "source"),
+        ("metric", "prior", "better", "in a sentence", "definition", "source"),
         [
             (
                 one.definition.title, one.column, one.definition.direction,
@@ -252,7 +252,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:
 
 SECTIONS: tuple[tuple[str, Callable[[Comparison], Iterator[Part]]], ...] = (
     ("the verdict", opening),
-    ("the pictures behind the measures", evidence),
+    ("the examples", evidence),
     ("samples", samples),
     ("planes", planes),
     ("ways", ways),

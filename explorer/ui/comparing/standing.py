@@ -38,7 +38,8 @@ def show_verdict(sentences: Sequence[str]) -> None:
     answer, *rest = sentences
     st.markdown(f"##### {plain(answer)}")
     if rest:
-        st.markdown("\n".join(f"- {plain(line)}" for line in rest))
+        lines = "".join(f"<li>{escape(line)}</li>" for line in rest)
+        st.html(f'<ul class="verdict">{lines}</ul>')
 
 
 def table_html(
