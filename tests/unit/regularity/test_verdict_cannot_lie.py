@@ -184,7 +184,7 @@ def test_no_sentence_says_more_than_its_figures(drawn):
             # As written: whole percents, or one decimal of nats.
             step = 0.0051 if shown.endswith("%") else 0.051
             assert abs(read_percent(shown) - value) <= step
-        for name in re.findall(r"(\w+) (?:is better|lies nearer)(?! than)", claim):
+        for name in re.findall(rf"({'|'.join(names)}) (?:is better|lies nearer)(?! than)", claim):
             (other,) = set(names) - {name}
             check_winner(by_name[name], by_name[other], key, column, standing)
         for name, other in re.findall(r"(\w+) (?:is better|lies nearer) than (\w+)", claim):
