@@ -573,7 +573,7 @@ def train_again(folder, loss=LOSS):
         config["metrics"] = {"held_out_loss": loss}
         (target / "config.json").write_text(json.dumps(config))
         report = json.loads((target / "regularity.json").read_text())
-        for measure in report["measures"]:
+        for measure in report["estimates"]:
             if measure["key"] == "reconstruction_nll":
                 measure["value"] = measure["low"] = measure["high"] = loss
         (target / "regularity.json").write_text(json.dumps(report))

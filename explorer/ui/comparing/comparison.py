@@ -17,7 +17,8 @@ from explorer.models.library import Listing, differences
 from explorer.regularity.definitions import AS_BUILT, NO_PRIOR, SCALE_FAIR
 from explorer.regularity.health import Fault
 from explorer.regularity.report import RegularityReport
-from explorer.regularity.verdict import ComparedModel, Standing, standings, write_verdict
+from explorer.regularity.sentences import write_verdict
+from explorer.regularity.verdict import ComparedModel, Standing, standings
 from explorer.ui.words import plain
 
 GROUP_GAP = 12  # pixels

@@ -12,7 +12,7 @@ from explorer.live.hub import Stamp
 from explorer.live.model import OpenedModel
 from explorer.live.route import plotly_path
 from explorer.live.spaces import PRINCIPAL, Space, look_at_space, manifold_sheet, measure_stretch
-from explorer.regularity.verdict import percent
+from explorer.regularity.sentences import percent
 from explorer.ui import cached
 from explorer.ui.addresses import base_path, live_base
 from explorer.ui.comparing.comparison import Comparison, key_of, show_sheet

@@ -12,6 +12,7 @@ from explorer.models.library import SHIPPED
 from explorer.regularity.comparability import NEEDS, find_obstacles
 from explorer.regularity.definitions import AS_BUILT, DEFINITIONS, SCALE_FAIR
 from explorer.regularity.report import load_report
+from explorer.regularity.sentences import write_verdict
 from explorer.regularity.verdict import (
     AT_CHANCE,
     BETTER,
@@ -21,7 +22,6 @@ from explorer.regularity.verdict import (
     ComparedModel,
     group_models,
     standings,
-    write_verdict,
 )
 from tests.unit.regularity.reports import DEAD, estimate, model, report
 

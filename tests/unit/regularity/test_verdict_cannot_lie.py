@@ -17,13 +17,11 @@ from explorer.regularity.definitions import (
 )
 from explorer.regularity.difference import compare_estimates
 from explorer.regularity.health import HARDLY_TRAINED, Fault
+from explorer.regularity.sentences import REGULARITY, write_metric, write_verdict
 from explorer.regularity.verdict import (
     BETTER,
-    REGULARITY,
     TIE,
     standings,
-    write_metric,
-    write_verdict,
 )
 from tests.unit.regularity.reports import CHANCE, DEAD, USUAL, model, report
 
