@@ -1,5 +1,6 @@
 """Intervals by resampling."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ RESAMPLES = 1000
 # Their correlation with another model's is known to 0.07 at worst, which is all they are kept for.
 KEPT = 200
 LEVEL = 0.95
+# Cases held at once, 8 MB.
+_CASES = 1_000_000
 _TAILS = ((1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0)
 
 
@@ -51,8 +54,9 @@ def mean_interval(values: NDArray[np.float64], generator: np.random.Generator) -
 
     Source: Efron 1979.
     """
-    n = len(values)
-    means = np.array([values[generator.integers(n, size=n)].mean() for _ in range(RESAMPLES)])
+    means = np.concatenate(
+        [values[cases].mean(axis=1) for cases in resampled_cases(len(values), generator)]
+    )
     low, high = np.quantile(means, _TAILS)
     # Equal values have means that differ in the last bit.
     return Interval(
@@ -89,11 +93,25 @@ def exceedance_interval(
         generator: of the resamples.
     """
     m, n = len(distances), len(reference)
-    shares = np.empty(RESAMPLES)
-    for draw in range(RESAMPLES):
-        threshold = exceedance_threshold(reference[generator.integers(n, size=n)], quantile)
-        shares[draw] = (distances[generator.integers(m, size=m)] > threshold).mean()
+    thresholds = np.concatenate(
+        [
+            np.quantile(reference[cases], quantile, axis=1, method="weibull")
+            for cases in resampled_cases(n, generator)
+        ]
+    )
+    shares, done = np.empty(RESAMPLES), 0
+    for cases in resampled_cases(m, generator):
+        part = slice(done, done + len(cases))
+        shares[part] = (distances[cases] > thresholds[part, None]).mean(axis=1)
+        done += len(cases)
     return Interval(*open_ended(*np.quantile(shares, _TAILS), n=m), shares)
+
+
+def resampled_cases(n: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Which of n cases each resample draws, some resamples at a time, (b, n)."""
+    at_once = max(1, _CASES // n)
+    for start in range(0, RESAMPLES, at_once):
+        yield generator.integers(n, size=(min(at_once, RESAMPLES - start), n))
 
 
 def exceedance_threshold(reference: NDArray[np.float64], quantile: float) -> float:
@@ -120,33 +138,6 @@ def centred_interval(value: float, resampled: NDArray[np.float64]) -> tuple[floa
     return value + min(float(low), 0.0), value + max(float(high), 0.0)
 
 
-def jackknife_interval(
-    value: float, left_out: NDArray[np.float64], generator: np.random.Generator
-) -> Interval:
-    """The 95 % interval of a figure from its values without each of some groups of cases.
-
-    For figures whose cases depend on one another, such as neighbours that vote: without a group
-    the votes are counted again. The resamples are normal deviates times the groups' influences,
-    so that models with the same groups and the same deviates are paired.
-
-    Args:
-        value: the figure of all cases.
-        left_out: the figure without each group, (G,), groups of equal size drawn at random.
-        generator: of the deviates.
-
-    Source: Shao & Tu 1995, The Jackknife and Bootstrap, section 2.3 (grouped jackknife);
-    Student's t with G - 1 degrees of freedom.
-    """
-    from scipy.stats import t as student_t
-
-    groups = len(left_out)
-    influence = np.sqrt((groups - 1) / groups) * (left_out.mean() - left_out)
-    error = float(np.sqrt((influence**2).sum()))
-    reach = float(student_t.ppf(_TAILS[1], groups - 1)) * error
-    resamples = value + generator.standard_normal((KEPT, groups)) @ influence
-    return Interval(value - reach, value + reach, resamples)
-
-
 def open_ended(low: float, high: float, *, n: int) -> tuple[float, float]:
     """An interval of a share that is not a point where every resample says 0, or every one 1.
 
@@ -171,8 +162,9 @@ def median_interval(
         values: (N,).
         generator: of the resamples.
     """
-    n = len(values)
-    medians = np.median(values[generator.integers(n, size=(RESAMPLES, n))], axis=1)
+    medians = np.concatenate(
+        [np.median(values[cases], axis=1) for cases in resampled_cases(len(values), generator)]
+    )
     low, high = np.quantile(medians, _TAILS)
     middle = float(np.median(values))
     return min(float(low), middle), max(float(high), middle)
@@ -188,11 +180,13 @@ def ratio_interval(
         below: of each case, (N,); their mean is above 0.
         generator: of the resamples.
     """
-    n = len(above)
-    ratios = np.empty(RESAMPLES)
-    for draw in range(RESAMPLES):
-        cases = generator.integers(n, size=n)
-        ratios[draw] = above[cases].mean() / max(below[cases].mean(), np.finfo(np.float64).tiny)
+    tiny = np.finfo(np.float64).tiny
+    ratios = np.concatenate(
+        [
+            above[cases].mean(axis=1) / np.maximum(below[cases].mean(axis=1), tiny)
+            for cases in resampled_cases(len(above), generator)
+        ]
+    )
     low, high = np.quantile(ratios, _TAILS)
     value = float(above.mean() / below.mean())
     return min(float(low), value), max(float(high), value)

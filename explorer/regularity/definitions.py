@@ -150,8 +150,8 @@ _ALL = (
         plain_words="How often the class of an image can be read off the 10 images nearest to it "
         "in the latent space, though the model never saw a class.",
         definition="Leave-one-out 10-nearest-neighbour accuracy among held-out posterior means, "
-        "Euclidean, ties to the class met first. The interval is a jackknife over groups of "
-        "images, with the neighbours found again without each group.",
+        "Euclidean, ties to the class met first. The interval is Wilson's, widened by how much the "
+        "votes depend on one another, measured on random fifths of the images.",
         source="Cover & Hart 1967; leave-one-out among held-out codes is our choice",
         direction=HIGHER,
         group=HEADLINE,

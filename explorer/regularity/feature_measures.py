@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import LatentError
 from explorer.latent.codes import checked_codes
-from explorer.regularity.bootstrap import RESAMPLES, Interval, kept, share_interval
+from explorer.regularity.bootstrap import Interval, kept, resampled_cases, share_interval
 from explorer.regularity.definitions import DEFINITIONS, NO_PRIOR
 from explorer.regularity.estimate import Estimate, Findings
 from explorer.regularity.features import Manifold, checked_halves
@@ -108,11 +108,15 @@ def _median_ratio(
 ) -> tuple[float, Interval]:
     """median(middle (P,)) / median(ends (P, 2)), and its 95 % interval."""
     value = float(np.median(middle) / np.median(ends))
-    ratios = np.empty(RESAMPLES)
-    for draw in range(RESAMPLES):
-        rows = generator.integers(len(middle), size=len(middle))
-        below = max(float(np.median(ends[rows])), np.finfo(np.float64).tiny)
-        ratios[draw] = min(float(np.median(middle[rows])) / below, MOST_REALISM)
+    tiny = np.finfo(np.float64).tiny
+    ratios = np.concatenate(
+        [
+            np.median(middle[rows], axis=1)
+            / np.maximum(np.median(ends[rows].reshape(len(rows), -1), axis=1), tiny)
+            for rows in resampled_cases(len(middle), generator)
+        ]
+    )
+    ratios = np.minimum(ratios, MOST_REALISM)
     low, high = np.quantile(ratios, _TAILS)
     return value, Interval(min(float(low), value), max(float(high), value), ratios)
 
