@@ -40,7 +40,8 @@ def write_verdict(models: Sequence[ComparedModel], found: Mapping[str, Standing]
         regular, how far that holds, and the metrics one by one.
     """
     names = [one.name for one in models]
-    told = [_write_faults(one) for one in models if one.severe]
+    told = [f"{one.name}: {one.severe.sentence}" for one in models if one.severe]
+    told += [_write_rest_of_faults(one) for one in models if one.severe]
     obstacles = find_obstacles([one.config for one in models])
     healthy = sum(one.severe is None for one in models)
     if obstacles:
@@ -64,11 +65,14 @@ def write_verdict(models: Sequence[ComparedModel], found: Mapping[str, Standing]
     return told + [write_metric(names, standing) for standing in spoken]
 
 
-def _write_faults(model: ComparedModel) -> str:
-    """What is the matter with a model, and each advice once."""
+def _write_rest_of_faults(model: ComparedModel) -> str:
+    """What else is the matter with a model, and each advice once."""
     severe = [fault for fault in model.faults if fault.severe]
-    advice = dict.fromkeys(fault.advice for fault in severe)
-    return f"{model.name}: {' '.join(fault.sentence for fault in severe)} {' '.join(advice)}"
+    words = [
+        *(fault.sentence for fault in severe[1:]),
+        *dict.fromkeys(one.advice for one in severe),
+    ]
+    return f"{model.name}: {' '.join(words)}"
 
 
 def _write_obstacles(found: Mapping[str, Standing], obstacles: dict[str, str]) -> str:
@@ -76,7 +80,7 @@ def _write_obstacles(found: Mapping[str, Standing], obstacles: dict[str, str]) -
     what = " and ".join(obstacles.values())
     verb = "differs" if len(obstacles) == 1 and "images" not in what else "differ"
     if not judged:
-        return f"Nothing in this table compares, since {what} {verb}."
+        return f"No metric of this table compares all of these models, since {what} {verb}."
     return (
         f"No model is called the more regular, since {what} {verb}; only these compare: "
         f"{', '.join(judged)}."
@@ -146,11 +150,8 @@ def _write_trainings(models: Sequence[ComparedModel]) -> str:
     """How far the verdict holds for other seeds."""
     counts = [1 + len(one.other_trainings) for one in models]
     if min(counts) >= FEWEST_TRAININGS:
-        told = ", ".join(f"{one.name} {count}" for one, count in zip(models, counts, strict=True))
-        return (
-            f"Judged over trainings with other seeds ({told}): means with 95 % t intervals over "
-            "the trainings."
-        )
+        each = f"{counts[0]} trainings each" if len(set(counts)) == 1 else "all trainings"
+        return f"Judged over {each} that differ in the seed: means with 95 % t intervals."
     seeds = [one.name for one in models if any(_is_reseeded(one, other) for other in models)]
     if seeds:
         return (

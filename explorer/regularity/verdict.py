@@ -200,11 +200,13 @@ def _prepare(
 
 
 def _trained(estimate: Estimate, values: Sequence[float]) -> Interval:
-    """The mean over trainings and its t interval, of a share within 0 and 1."""
+    """The mean over trainings and its t interval; a share stays within 0 and 1."""
     found = training_interval(values)
-    if not estimate.unit.startswith("share of"):
-        return found
-    return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0))
+    if estimate.unit.startswith("share of"):
+        return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0))
+    if estimate.unit.startswith("of the"):
+        return Interval(found.value, max(found.low, 0.0), found.high)
+    return found
 
 
 def _decide(models: Sequence[ComparedModel], found: dict[str, Standing]) -> dict[str, Standing]:

@@ -79,7 +79,8 @@ def table_html(
     if any(any(standing.trainings) for standing in found.values()):
         more += ' <i class="line trainings"></i> mean of the trainings, 95 % t interval'
     return (
-        '<table class="standing"><thead><tr><th scope="col">Metric</th>'
+        f'<table class="standing{" two" if len(names) == 2 else ""}"><thead><tr>'
+        '<th scope="col">Metric</th>'
         f'<th scope="col" class="plot">95 % intervals</th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table>{LEGEND.format(more=more)}"
     )
@@ -111,7 +112,7 @@ def _row(
     told = f"{first.definition.plain_words} ({words}; {first.unit})"
     if standing.left_out:
         told = f"Not compared: {standing.left_out}. {told}"
-    title = f"{escape(first.definition.title)} <small>{sign}</small>"
+    title = f"{escape(first.definition.title)}\u00a0<small>{sign}</small>"
     if openable:
         attributes = f' data-row="{escape(key)}"'
         title = f'<button type="button" aria-expanded="false">{title}</button>'

@@ -69,8 +69,9 @@ def test_a_dead_model_is_called_dead_first_and_wins_nothing():
         model("dead", report(hole_rate=0.05, coverage_ratio=1.6), faults=[DEAD]),
         model("living", report(hole_rate=0.6, coverage_ratio=0.4)),
     )
-    assert told[0] == "dead: The posterior has collapsed. Train it again with a lower --beta."
-    assert told[1].startswith("No model is called the more regular")
+    assert told[0] == "dead: The posterior has collapsed."
+    assert told[1] == "dead: Train it again with a lower --beta."
+    assert told[2].startswith("No model is called the more regular")
     assert found["hole_rate"].pairs[0, 1].outcome == FAULTY
     assert all(standing.best != 0 for standing in found.values())
     assert "no winner, for a model with a fault (dead)" in sentence(told, "Prior holes")
@@ -135,7 +136,7 @@ def test_three_trainings_each_are_judged_by_what_differs_between_trainings():
     assert found["hole_rate"].pairs[0, 1].outcome == TIE
     assert found["hole_rate"].trainings[0][1] == 3
     assert "mean over 3 trainings: A 14 %, B 21 %" in sentence(told, "Prior holes")
-    assert "Judged over trainings with other seeds (A 3, B 3)" in " ".join(told)
+    assert "Judged over 3 trainings each that differ in the seed" in " ".join(told)
     told, found = verdict(trained("A", [0.08, 0.09, 0.10]), trained("B", [0.5, 0.51, 0.52]))
     assert found["hole_rate"].best == 0
 
@@ -164,7 +165,7 @@ def test_only_what_compares_is_compared_and_nobody_is_called_more_regular(change
         model("A", report(hole_rate=0.1, reconstruction_nll=10.0)),
         model("B", report(hole_rate=0.6, reconstruction_nll=-14000.0), **change),
     )
-    assert "No model is called the more regular" in told[0]
+    assert told[0].startswith(("No model is called the more regular", "No metric of this table"))
     assert words in told[0]
     judged = {key for key, one in found.items() if one.pairs}
     assert compared <= judged

@@ -67,7 +67,9 @@ def test_chance_level_and_ideal_value_are_two_lines_and_the_legend_names_both():
     def row(titled):
         return next(part for part in html.split("<tr") if titled in part)
 
-    accuracy, holes, error = (row(one) for one in ("k-NN", "Prior holes", "Reconstruction error <"))
+    accuracy, holes, error = (
+        row(one) for one in ("k-NN", "Prior holes", "Reconstruction error\u00a0<")
+    )
     assert (accuracy.count('class="chance"'), accuracy.count('class="ideal"')) == (1, 1)
     assert (holes.count('class="chance"'), holes.count('class="ideal"')) == (0, 1)
     assert (error.count('class="chance"'), error.count('class="ideal"')) == (1, 0)
@@ -103,7 +105,7 @@ def test_a_metric_that_does_not_compare_is_shown_and_marks_nobody():
         model("b", report(reconstruction_nll=-9000.0), network={"likelihood": "gaussian"}),
     ]
     html = table_html(["a", "b"], standings(models, SCALE_FAIR))
-    row = next(part for part in html.split("<tr") if "Reconstruction error <" in part)
+    row = next(part for part in html.split("<tr") if "Reconstruction error\u00a0<" in part)
     assert "Not compared" in row
     assert 'class="best"' not in row
 
