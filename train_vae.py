@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.errors import ConfigError, ExplorerError, LatentError
+from explorer.errors import CheckpointError, ConfigError, ExplorerError, LatentError
 from explorer.models.library import SHIPPED
 from explorer.training.flags import build_evaluation_parser, parse_flags
 from explorer.training.streams import Forgiving
@@ -158,6 +158,21 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
     return folder
 
 
+def diagnose(folder: Path) -> str:
+    """What is the matter with a checkpoint just saved, and what to do; "" for nothing."""
+    from explorer.models.codec import Codec
+    from explorer.regularity.health import describe_faults
+    from explorer.regularity.health import diagnose as find
+
+    try:
+        faults = find(folder, Codec.from_folder(folder))
+    except CheckpointError as error:
+        return f"Not checked: {error}"  # another process may have replaced it
+    if not faults:
+        return ""
+    return f"{describe_faults(faults)} Give it another --name, or --overwrite this one."
+
+
 def free_name(folder: Path) -> Path:
     """The folder, or if it is there by now, the first free one of name-2, name-3 and so on."""
     number, free = 1, folder
@@ -176,7 +191,7 @@ def train(flags: argparse.Namespace) -> int:
     # Torch takes two seconds to import, which a wrong flag is not to pay.
     from explorer.training import console
 
-    return console.train(flags, console.Surroundings(say, warn, load_data, finish))
+    return console.train(flags, console.Surroundings(say, warn, load_data, finish, diagnose))
 
 
 def evaluate(arguments: Sequence[str]) -> int:

@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         "reconstruction NLL, KL, negative ELBO (nats) and the class of the nearest held-out codes; "
         "where the checkpoint has held-out scores, also the bound's percentile among held-out "
         "images, and whether the picture is familiar, unusual or unlike them (with the share of "
-        "them that is as odd).",
+        "them that is as odd); not of a model that is dead or hardly trained.",
         epilog="Exit status: 0 if all was encoded, 1 if some files were not, 2 if nothing was.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a picture or a ZIP archive")
@@ -112,6 +112,7 @@ def _encode(flags: argparse.Namespace, told: Forgiving) -> int:
     from tqdm import tqdm
 
     from explorer.encode.files import check_suffix, encode_files
+    from explorer.regularity.health import describe_faults, severe_fault
 
     check_suffix(out)
     check_writable(out.parent)
@@ -126,6 +127,12 @@ def _encode(flags: argparse.Namespace, told: Forgiving) -> int:
 
         found = encode_files(
             flags.checkpoint, flags.files, preparation=preparation, progress=progress, refuse=refuse
+        )
+    if found.faults:
+        severe = severe_fault(found.faults) is not None
+        silent = " So the table does not say whether the pictures are like the training data."
+        told.write(
+            f"{flags.checkpoint}: {describe_faults(found.faults)}{silent if severe else ''}\n"
         )
     failed = sum(not one.skipped for one in found.refused)
     if found.codes is None:

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,11 @@ def codes_of(
         words,
         shares,
     )
+
+
+def without_verdicts(codes: Codes) -> Codes:
+    """The same, without a word on whether the pictures are like the training data."""
+    return replace(codes, familiarity=None, familiarity_p=None)
 
 
 def join(parts: Sequence[Codes]) -> Codes | None:

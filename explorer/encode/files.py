@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.encode.codes import Codes, join, measure_codes, to_arrays, to_csv
+from explorer.encode.codes import (
+    Codes,
+    join,
+    measure_codes,
+    to_arrays,
+    to_csv,
+    without_verdicts,
+)
 from explorer.encode.familiarity import open_familiarity
 from explorer.errors import ConfigError, UploadError
 from explorer.images.batch import MAX_ARCHIVE_BYTES, Refused, unpack_uploads
@@ -16,6 +23,7 @@ from explorer.images.preparation import Preparation
 from explorer.models.checkpoint import load_config, load_encodings
 from explorer.models.codec import Codec
 from explorer.models.library import find_checkpoint
+from explorer.regularity.health import Fault, diagnose, severe_fault
 from explorer.storage import save_arrays, write_file
 
 SUFFIXES = (".csv", ".npz")
@@ -31,11 +39,14 @@ class EncodedFiles:
             own.
         codes: theirs, or None if there are none.
         refused: the others, and why.
+        faults: what is the matter with the model; beside a severe one the codes have no word on
+            whether the pictures are like the training data.
     """
 
     names: tuple[str, ...]
     codes: Codes | None
     refused: tuple[Refused, ...]
+    faults: tuple[Fault, ...] = ()
 
     def save(self, path: Path) -> None:
         """Write the table, as .csv or .npz.
@@ -139,7 +150,10 @@ def encode_files(
                 encode_waiting()
         progress(done)
     encode_waiting()
-    return EncodedFiles(tuple(names), join(parts), tuple(refused))
+    codes, faults = join(parts), diagnose(folder, codec)
+    if codes is not None and severe_fault(faults) is not None:
+        codes = without_verdicts(codes)
+    return EncodedFiles(tuple(names), codes, tuple(refused), faults)
 
 
 def _read(path: str, refuse: Callable[[Refused], None]) -> Iterator[tuple[str, bytes]]:

@@ -28,6 +28,7 @@ from explorer.training.flags import command_line, read_config
 from explorer.training.loop import EpochReport, Trainer
 from explorer.training.naming import checkpoint_name
 from explorer.training.processes import join_processes
+from explorer.training.run import describe_choice
 from explorer.training.runs import (
     DIVERGED,
     FINISHED,
@@ -57,12 +58,15 @@ class Surroundings:
         load_data: the images of a spec and a size, with a bar.
         finish: encodes, projects, measures and saves the best epoch: (trainer, folder, command,
             whether a checkpoint there may be replaced) -> where it went.
+        diagnose: what is the matter with the checkpoint of a finished run, and what to do; "" for
+            nothing.
     """
 
     say: Callable[[str], None]
     warn: Callable[[str], None]
     load_data: Callable[[str, tuple[int, int] | None], ImageSet]
     finish: Callable[[Trainer, Path, str, bool], Path]
+    diagnose: Callable[[Path], str] = lambda _folder: ""
 
 
 def train(flags: argparse.Namespace, around: Surroundings) -> int:
@@ -360,7 +364,8 @@ class Session:
             f"train {report.train.loss:8.2f}  held-out {held_out.loss:8.2f} nats "
             f"({self._describe(held_out)}{active}){'  best' if report.best else ''}"
         )
-        if warning := describe_collapse(config, self._trainer.history):
+        warning = describe_collapse(config, self._trainer.history, self._trainer.steps_an_epoch)
+        if warning:
             self._around.say(warning)
         self._keep(lambda: self._run.record(self._trainer, report))
         if self._log is not None:
@@ -403,7 +408,13 @@ class Session:
         written = self._keep(lambda: self._run.save({**plain, **checkpoint}))
         if written and status != TRAINING:
             self._run.forget_state()
-        self._around.say(f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image.")
+        chosen = describe_choice(best.epoch, len(trainer.history))
+        self._around.say(
+            f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image, {chosen}."
+        )
+        # Of a run that was stopped it is known that it is not over.
+        if status == FINISHED and (fault := self._around.diagnose(folder)):
+            self._around.say(fault)
         if diverged is not None:
             raise TrainingError(f"{diverged} What epoch {best.epoch} had learned is saved.")
         return 0

@@ -122,6 +122,13 @@ def describe_corruption(config: CheckpointConfig) -> str:
     }[how]
 
 
+def describe_choice(best_epoch: float, epochs: int) -> str:
+    """Which epoch's weights are kept, and that the held-out figure had a say in it."""
+    if epochs == 1:
+        return "the only epoch"
+    return f"epoch {best_epoch:.0f}, the best of {epochs} epochs, chosen on these images"
+
+
 def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
     """CARD.md: what the checkpoint is, what it was made from, and how to make it again."""
     data, network, training = config.data, config.network, config.training
@@ -139,6 +146,8 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
     )
     loss = "reconstruction NLL" if config.kind == "ae" else "negative ELBO"
     value = held_out_loss(config)
+    chosen = describe_choice(config.metrics["best_epoch"], training["epochs_run"])
+    drawn = "" if config.kind == "ae" else ", one posterior draw each"
     lines = [
         f"# {config.name}",
         "",
@@ -151,8 +160,7 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
         f"seed {training['seed']}.",
         *([f"- It undoes: {undone}."] if (undone := describe_corruption(config)) else []),
         f"- Held-out {loss}: {value:.2f} nats per image over "
-        f"{training['held_out_images']:,} images, one posterior draw each. The weights are those "
-        f"of epoch {config.metrics['best_epoch']}, the best by the held-out objective.",
+        f"{training['held_out_images']:,} images{drawn}. The weights are those of {chosen}.",
         "",
         "Train it again:",
         "",

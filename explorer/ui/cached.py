@@ -16,6 +16,7 @@ from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.models.checkpoint import REPORT
 from explorer.models.library import Listing
+from explorer.regularity.health import Fault, decode_some, find_faults, load_history
 from explorer.regularity.prior import fit_noise
 from explorer.regularity.report import RegularityReport, load_report
 from explorer.ui import state
@@ -104,6 +105,43 @@ def report_if_any(listing: Listing) -> RegularityReport | None:
         return report_of(listing)
     except CheckpointError:
         return None
+
+
+def faults_of(listing: Listing, model: OpenedModel) -> tuple[Fault, ...]:
+    """What is the matter with a model, as far as is known; () where nothing is.
+
+    That a decoder is constant is looked at once the model is in memory.
+    """
+    report = report_if_any(listing)
+    former = state.former_model(listing.name) is not None
+    measured = "" if report is None else report.to_json()
+    return _found_faults(
+        model, report, model.tag, listing.name, hash(measured), former, is_whole(model)
+    )
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _found_faults(
+    _model: OpenedModel,
+    _report: RegularityReport | None,
+    tag: int,
+    name: str,
+    measured: int,
+    former: bool,
+    whole: bool,
+) -> tuple[Fault, ...]:
+    try:
+        # What lies in the folder of a former model is of another one.
+        history = () if former else load_history(_model.folder)
+    except CheckpointError:
+        history = ()  # config.json has the number of steps too
+    return find_faults(
+        _report,
+        history,
+        _model.config,
+        encodings=_model.encodings,
+        pictures=decode_some(_model.codec, _model.encodings) if whole else None,
+    )
 
 
 def held_out_reconstruction(listing: Listing) -> float | None:

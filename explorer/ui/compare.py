@@ -1,24 +1,18 @@
 """Compare: two to four checkpoints side by side, one cursor for all, and what was measured."""
 
-from contextlib import suppress
-from pathlib import Path
-
 import streamlit as st
 
-from explorer.errors import CheckpointError, ExplorerError
-from explorer.live.evidence import draw_codes
-from explorer.live.hub import Stamp, shared_hub
+from explorer.errors import ExplorerError
+from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing, find_pair, find_partner
 from explorer.regularity.definitions import AS_BUILT, COLUMN_TITLES, SCALE_FAIR
-from explorer.regularity.health import Fault, find_faults, load_history
-from explorer.regularity.report import RegularityReport
 from explorer.training.pair import pair_command
-from explorer.ui import cached, state
+from explorer.ui import cached
 from explorer.ui.addresses import live_base
 from explorer.ui.comparing.axes import show_axes
 from explorer.ui.comparing.between import show_interpolation
-from explorer.ui.comparing.comparison import Comparison, describe_match, key_of, other_seeds
+from explorer.ui.comparing.comparison import Comparison, describe_match, other_seeds
 from explorer.ui.comparing.evidence import ROW, is_openable, opened_row, show_evidence
 from explorer.ui.comparing.export import show_export
 from explorer.ui.comparing.measures import read_reports, read_seeds, show_definitions
@@ -32,7 +26,6 @@ from explorer.ui.words import plain
 
 MOST_MODELS = 4
 CLOSER_KEY, EVIDENCE = "compare-closer", "Examples"
-FAULT_SAMPLES = 32  # decoded, to see whether the decoder answers every code with one image
 
 
 def show_compare(listing: Listing, listings: list[Listing], /) -> None:
@@ -84,7 +77,7 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
             read_seeds([seed for seed in other_seeds(one, listings) if seed.name not in names])
             for one in group
         ],
-        faults=[faults_of(one, model) for one, model in zip(group, models, strict=True)],
+        faults=[cached.faults_of(one, model) for one, model in zip(group, models, strict=True)],
     )
     with cursor:
         show_shared_cursor(models, names, column)
@@ -222,39 +215,6 @@ def show_match(models: list[OpenedModel], names: list[str]) -> None:
         st.caption(plain(words))
     else:
         st.warning(plain(words))
-
-
-def faults_of(listing: Listing, model: OpenedModel) -> tuple[Fault, ...]:
-    """What is the matter with a model."""
-    # Of a model that was trained again while it is shown, the folder holds the other's history.
-    former = state.former_model(listing.name) is not None
-    report = cached.report_if_any(listing)
-    measured = None if report is None else report.to_json()
-    return cached_faults(model, report, measured, *key_of(model), former=former)
-
-
-@st.cache_resource(max_entries=32, show_spinner="Looking for faults of the models…")
-def cached_faults(
-    _model: OpenedModel,
-    _report: RegularityReport | None,
-    measured: str | None,
-    folder: str,
-    stamp: Stamp,
-    *,
-    former: bool,
-) -> tuple[Fault, ...]:
-    """`find_faults`, kept; all but the model and the report are the cache's key."""
-    history: tuple[dict[str, float], ...] = ()
-    if not former:
-        with suppress(CheckpointError):
-            history = load_history(Path(folder))
-    return find_faults(
-        _report,
-        history,
-        _model.config,
-        encodings=_model.encodings,
-        pictures=_model.codec.decode(draw_codes(_model, SCALE_FAIR, FAULT_SAMPLES, seed=0)),
-    )
 
 
 CLOSER = {

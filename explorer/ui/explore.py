@@ -14,6 +14,7 @@ from explorer.models.library import Listing
 from explorer.plots.palette import PETROFF, class_colours
 from explorer.ui import cached, state
 from explorer.ui.addresses import base_path, live_base
+from explorer.ui.faults import show_faults
 from explorer.ui.lab import LabAxis, LabRequest, SettledCode, settled_code, show_lab
 
 KEY = "lab"
@@ -127,4 +128,5 @@ def show_explore(listing: Listing, _listings: list[Listing], /) -> None:
     if "torch" in sys.modules:
         # Told here in full; the live route has room for a few words only.
         _ = model.codec
+    show_faults(cached.faults_of(listing, model))
     show_lab(lab_request(model, listing), key=KEY)

@@ -41,7 +41,9 @@ def describe(listing: Listing) -> str:
     if undone != "none":
         parts.append(f"undoes {undone}")
     if loss is not None:
-        parts.append(f"{loss:.1f} nats held out")
+        epochs = config.training.get("epochs_run")
+        chosen = f", best of {epochs} epochs" if isinstance(epochs, int) and epochs > 1 else ""
+        parts.append(f"{loss:.1f} nats held out{chosen}")
     return " · ".join(parts)
 
 
@@ -87,8 +89,9 @@ def pick_model(listings: list[Listing], notes: DeltaGenerator | None = None) -> 
         format_func=lambda name: describe(by_name[name]),
         key="model",
         label_visibility="collapsed",
-        help="A checkpoint in pretrained/: name, data, kind, latents, held-out loss. "
-        "train_vae.py adds more, which appear here by themselves.",
+        help="A checkpoint in pretrained/: name, data, kind, latents, held-out loss of the best "
+        "epoch, which was chosen on these images. train_vae.py adds more, which appear here by "
+        "themselves.",
     )
     with notes or st.container():
         note_unknown(chosen)

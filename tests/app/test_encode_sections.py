@@ -1,6 +1,7 @@
 """The lower part of Encode in Streamlit's own test harness: every section, for every kind."""
 
 import io
+import json
 import os
 import shlex
 import shutil
@@ -97,6 +98,15 @@ def run(section, model="bars-vae", count=3):
 
 def texts(elements):
     return " ".join(element.value for element in elements).replace("\\", "")
+
+
+def shown(app, component):
+    """What the section sends to each browser component of a kind."""
+    return [
+        json.loads(one.proto.json)
+        for one in app.get("bidi_component")
+        if one.proto.component_name == f"latent_explorer.{component}"
+    ]
 
 
 @pytest.mark.parametrize("model", ["bars-vae", "bars-ae"])
@@ -238,3 +248,14 @@ def test_the_commands_are_ones_that_the_trainer_takes(own):
         config = read_config(parse_flags(words[2:]))
         assert config.data == "bars"
         assert config.kind == "ae"
+
+
+def test_of_a_hardly_trained_model_no_section_says_that_a_code_lies_among_the_codes(scored):
+    hardly = "The model is hardly trained: 8 steps in 2 epochs"
+    assert hardly in texts(run("Arithmetic").markdown)
+    assert "among the codes" not in texts(run("Arithmetic").markdown)
+    (mixing,) = shown(run("Between pictures"), "mixing")
+    assert mixing["fault"].startswith(hardly)
+    table = run("All pictures").dataframe[0].value
+    assert "Like the training data?" not in table
+    assert "Percentile" in table

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save
 from streamlit.testing.v1 import AppTest
 
+import train_vae
 from explorer.encode.heldout import measure_held_out, save_held_out
 from explorer.images.registry import load_images
 from explorer.live.hub import MOST_OPEN, shared_hub
@@ -27,6 +28,7 @@ from tests.conftest import train_checkpoint
 APP = Path(__file__).parents[2] / "explorer" / "app.py"
 DIGITS = library.SHIPPED / "digits-vae-8"  # its images come with scikit-learn
 SECONDS = 120
+TRAINED = 60  # epochs of 4 steps, after which the bars are no longer "hardly trained"
 
 
 def explore():
@@ -93,7 +95,7 @@ def test_the_picker_says_name_data_kind_latents_and_loss(own):
     options = run(explore).selectbox(key="model").options
     vae = next(option for option in options if option.startswith("bars-vae"))
     assert vae.startswith("bars-vae · bars · VAE · 2 latents · ")
-    assert vae.endswith("nats held out")
+    assert vae.endswith(" nats held out, best of 2 epochs")
 
 
 def test_a_new_checkpoint_is_listed_without_a_restart(own):
@@ -223,7 +225,8 @@ def test_pictures_stay_for_another_model_and_are_prepared_anew(own):
     assert after["id"] != before["id"]
 
 
-def test_where_held_out_images_were_not_scored_the_page_says_how_to(own):
+def test_where_held_out_images_were_not_scored_the_page_says_how_to(own, bars):
+    train_checkpoint(own / "bars-vae", bars, "vae", epochs=TRAINED)
     app = upload(run(encode), ("bar.png", picture(), "image/png"))
     assert "python -m explorer.encode.familiarity bars-vae" in texts(app.caption)
     assert shown(app, "posterior")["terms"]["held_out"] is None
@@ -231,6 +234,7 @@ def test_where_held_out_images_were_not_scored_the_page_says_how_to(own):
 
 @pytest.mark.parametrize("name", ["bars-vae", "bars-ae"])
 def test_where_they_were_scored_it_answers_and_shows_their_bounds(own, bars, name):
+    train_checkpoint(own / name, bars, name.removeprefix("bars-"), epochs=TRAINED)
     score_held_out(own / name, bars)
     app = upload(run(encode, name), ("bar.png", picture(), "image/png"))
     held_out = shown(app, "posterior")["terms"]["held_out"]
@@ -263,6 +267,47 @@ def test_where_its_images_are_not_at_hand_that_is_said_once(own, monkeypatch):
     assert "The images of bars are not at hand" in app.toast[0].value
     assert shown(app, "tray")["items"] == []
     assert "example" not in [one.key for one in app.run().button]
+
+
+def fault_line(app):
+    """The line that says what is the matter with the model, and the key of the fault."""
+    found = [one.value for one in app.get("html") if 'class="model-fault"' in one.value]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("name", ["bars-vae", "bars-ae"])
+def test_a_hardly_trained_model_is_called_so_and_gives_no_verdict(own, bars, name):
+    score_held_out(own / name, bars)
+    assert 'data-fault="hardly trained" data-severe="true"' in fault_line(run(explore, name))
+    app = upload(run(encode, name), ("bar.png", picture(), "image/png"))
+    line = fault_line(app)
+    assert "The model is hardly trained: 8 steps in 2 epochs. Train it again with --epochs" in line
+    assert not [one for one in app.get("html") if 'class="verdict"' in one.value]
+    # The figures themselves stay.
+    assert shown(app, "posterior")["terms"]["held_out"]["count"] == len(bars.held_out_index)
+
+
+def test_a_collapsed_model_is_called_so_and_gives_no_verdict(own):
+    flags = "--data digits --latent-dim 2 --epochs 30 --beta 50 --threads 1 --name dead"
+    assert train_vae.main([*flags.split(), "--out", str(own)]) == 0
+    assert 'data-fault="collapsed"' in fault_line(run(explore, "dead"))
+    app = upload(run(encode, "dead"), ("bar.png", picture(), "image/png"))
+    assert "0 of 2 dimensions are active, KL 0.0" in fault_line(app)
+    assert not [one for one in app.get("html") if 'class="verdict"' in one.value]
+
+
+def test_a_trained_model_gives_its_verdict_and_says_that_its_loss_was_falling(own, bars):
+    train_checkpoint(own / "bars-vae", bars, "vae", epochs=TRAINED)
+    score_held_out(own / "bars-vae", bars)
+    app = upload(run(encode, "bars-vae"), ("bar.png", picture(), "image/png"))
+    assert 'data-fault="falling" data-severe="false"' in fault_line(app)
+    assert [one for one in app.get("html") if 'class="verdict"' in one.value]
+
+
+def test_of_a_model_without_a_fault_nothing_is_said(own):
+    shutil.copytree(DIGITS, own / "digits-vae-8")
+    assert fault_line(run(explore, "digits-vae-8")) is None
 
 
 def score_held_out(folder, images):

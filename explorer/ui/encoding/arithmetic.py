@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from explorer.latent.corners import blend
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing
-from explorer.ui import state
+from explorer.regularity.health import Fault, severe_fault
+from explorer.ui import cached, state
 from explorer.ui.encoding.encoded import EncodedPicture
 from explorer.ui.encoding.ingredients import (
     Ingredient,
@@ -16,6 +17,7 @@ from explorer.ui.encoding.ingredients import (
     picture_key,
 )
 from explorer.ui.encoding.strip import StripPicture, show_strip
+from explorer.ui.words import plain
 
 TERMS = (("A", "", "encode-sum-a"), ("B", "−", "encode-sum-b"), ("C", "+", "encode-sum-c"))
 AMOUNT, SEND = "encode-sum-amount", "encode-sum-send"
@@ -60,7 +62,8 @@ def show_arithmetic(listing: Listing, model: OpenedModel, encoded: EncodedPictur
         picture = StripPicture.of(model.codec.decode(code[None])[0], "The result, decoded")
         show_strip([picture], large=True, titles=False)
     words, action = st.columns([3, 1], vertical_alignment="center")
-    words.markdown(describe_code(model, code))
+    severe = severe_fault(cached.faults_of(listing, model))
+    words.markdown(describe_code(model, code, severe))
     if action.button(
         "Send to the sliders",
         key=SEND,
@@ -89,13 +92,17 @@ def add_up(terms: list[Ingredient], amount: float) -> NDArray[np.float32]:
     return blend(np.stack([one.code for one in terms]), [1.0, -amount, amount])
 
 
-def describe_code(model: OpenedModel, code: NDArray[np.float32]) -> str:
-    """Where a code lies, in a sentence."""
+def describe_code(
+    model: OpenedModel, code: NDArray[np.float32], severe: Fault | None = None
+) -> str:
+    """Where a code lies, in a sentence; of a dead model only what is nearest."""
     facts = model.truth(code, model.cycle(code[None])[0])
     near = facts["nearest"]
     name = "" if near["label"] is None else f", of class {model.config.data.classes[near['label']]}"
     density = facts["density"]
-    if facts["hole"]:
+    if severe is not None:
+        where = plain(severe.sentence).rstrip(".")
+    elif facts["hole"]:
         where = "The result lies in a hole"
         if density is not None:
             where += f": {100 - density:.0f} % of the codes lie more densely"

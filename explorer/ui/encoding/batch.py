@@ -7,11 +7,21 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.encode.codes import Codes, codes_of, join, nearest_classes, to_arrays, to_csv
+from explorer.encode.codes import (
+    Codes,
+    codes_of,
+    join,
+    nearest_classes,
+    to_arrays,
+    to_csv,
+    without_verdicts,
+)
 from explorer.encode.verdicts import Verdict
 from explorer.images.sheet import tile, to_picture
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing
+from explorer.regularity.health import severe_fault
+from explorer.ui import cached
 from explorer.ui.encoding.encoded import EncodedPicture, encode_pictures
 from explorer.ui.encoding.familiar import familiarity_of, verdicts_of
 from explorer.ui.encoding.files import to_data_url, to_npz, to_png
@@ -30,6 +40,8 @@ def show_batch(listing: Listing, model: OpenedModel, encoded: EncodedPicture) ->
         familiarity = familiarity_of(model)
         verdicts = None if familiarity is None else verdicts_of(familiarity, model, everyone)
         codes = codes_of_pictures(everyone, classes_of(model, everyone), verdicts)
+        if severe_fault(cached.faults_of(listing, model)) is not None:
+            codes = without_verdicts(codes)  # the line above says why
     show_table(everyone, codes)
     missing = len(gallery.pictures) - len(everyone)
     if missing:

@@ -18,6 +18,7 @@ from explorer.latent.corners import (
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing
+from explorer.regularity.health import severe_fault
 from explorer.ui import cached, state
 from explorer.ui.addresses import live_base
 from explorer.ui.encoding.encoded import EncodedPicture
@@ -131,6 +132,7 @@ def mixing_request(
     channels, height, width = model.config.data.image_shape
     token = cached.live_token()
     shared_hub().allow(token, listing.name, listing.folder, listing.stamp)
+    severe = severe_fault(cached.faults_of(listing, model))
     return MixingRequest(
         base=live_base(),
         token=token,
@@ -147,6 +149,7 @@ def mixing_request(
         back=back,
         note=note,
         reach=reach,
+        fault="" if severe is None else severe.sentence,
     )
 
 

@@ -22,6 +22,7 @@ from explorer.ui.addresses import live_base
 from explorer.ui.encoding.encoded import EncodedPicture
 from explorer.ui.encoding.familiar import familiarity_of, verdicts_of
 from explorer.ui.encoding.verdict import show_unmeasured, show_verdict
+from explorer.ui.faults import show_faults
 from explorer.ui.posterior import (
     Amounts,
     Code,
@@ -53,7 +54,11 @@ def show_looking(listing: Listing, model: OpenedModel, encoded: EncodedPicture) 
         CheckpointError: if the model cannot be used.
     """
     familiarity = familiarity_of(model)
-    if familiarity is None:
+    # Of a dead model every picture is as much like the training data as any other.
+    severe = show_faults(cached.faults_of(listing, model))
+    if severe is not None:
+        pass
+    elif familiarity is None:
         show_unmeasured(listing.name)
     else:
         show_verdict(verdicts_of(familiarity, model, [encoded])[0], familiarity)

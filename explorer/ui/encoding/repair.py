@@ -27,6 +27,7 @@ from explorer.ui.encoding.encoded import EncodedPicture
 from explorer.ui.encoding.files import to_data_url
 from explorer.ui.encoding.ingredients import keep_offered
 from explorer.ui.encoding.strip import StripPicture, show_strip
+from explorer.ui.faults import show_faults
 from explorer.ui.mask import MaskRequest, pack_mask, show_mask
 from explorer.ui.words import plain
 
@@ -70,6 +71,8 @@ def show_repair(listing: Listing, model: OpenedModel, encoded: EncodedPicture) -
         )
     chosen = repairers[name]
     repairer = cached.ready_model(listings[name])
+    if name != listing.name:  # whose faults stand above
+        show_faults(cached.faults_of(listings[name], repairer))
     controls, results = st.columns([2, 5], gap="medium")
     with controls:
         damaged, mask = show_damage(chosen, encoded, whole=whole)

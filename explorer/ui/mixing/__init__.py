@@ -54,6 +54,7 @@ class MixingRequest:
         forth: where the slider of a line leads to, as "towards more ink".
         back: and the other way, as "towards less ink".
         note: what a step of it is, in a sentence.
+        fault: why it is not said that a mixture lies among the codes; "" where it may be.
     """
 
     base: str
@@ -71,6 +72,7 @@ class MixingRequest:
     forth: str = ""
     back: str = ""
     note: str = ""
+    fault: str = ""
 
 
 def show_mixing(request: MixingRequest, *, key: str) -> tuple[float, ...] | None:

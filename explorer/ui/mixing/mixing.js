@@ -166,8 +166,9 @@ class Mixing {
   showTruth(facts) {
     const label = this.data.classes[facts.nearest.label];
     const { hole, density } = facts;
-    const place = hole ? "In a hole" : "Among the codes";
-    const dense = density === null ? "" : hole ? `: ${Math.round(100 - density)} % of the codes lie more densely` : `, more densely than ${Math.round(density)} % of them`;
+    const { fault } = this.data;
+    const place = fault ? fault.replace(/\.$/, "") : hole ? "In a hole" : "Among the codes";
+    const dense = density === null || fault ? "" : hole ? `: ${Math.round(100 - density)} % of the codes lie more densely` : `, more densely than ${Math.round(density)} % of them`;
     this.find(".mixing-facts").textContent = `${place}${dense}. Nearest code ${facts.nearest.distance.toPrecision(3)} away${label === undefined ? "" : `, of class ${label}`}.`;
     this.find(".mixing-facts").dataset.hole = facts.hole;
   }

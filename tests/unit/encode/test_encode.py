@@ -25,6 +25,7 @@ from explorer.images.intake import ModelInput, prepare_upload
 from explorer.images.preparation import Preparation
 from explorer.models.checkpoint import HELD_OUT, load_config, load_encodings
 from explorer.models.codec import Codec
+from tests.conftest import train_checkpoint
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_an_ae_has_no_posterior_and_no_bound(named, pictures):
 
 
 def test_held_out_scores_add_percentiles_and_verdicts(named, pictures, bars, tmp_path):
-    folder = shutil.copytree(named / "bars-vae", tmp_path / "bars-vae")
+    folder = train_checkpoint(tmp_path / "bars-vae", bars, "vae", epochs=60)
     encodings = load_encodings(folder, load_config(folder))
     codec = Codec.from_folder(folder)
     held_out = measure_held_out(codec, encodings, bars)
@@ -283,3 +284,21 @@ def test_the_command_runs_as_a_module(named, pictures, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(out.read_text(encoding="utf-8").splitlines()) == 6
     assert " files" in done.stderr  # the bar
+
+
+def test_of_a_hardly_trained_model_no_picture_is_called_familiar(
+    named, pictures, bars, tmp_path, capsys
+):
+    folder = shutil.copytree(named / "bars-vae", tmp_path / "bars-vae")
+    encodings = load_encodings(folder, load_config(folder))
+    held_out = measure_held_out(Codec.from_folder(folder), encodings, bars)
+    save_held_out(folder / HELD_OUT, held_out)
+    out = tmp_path / "codes.csv"
+    files = [str(one) for one in pictures[0]]
+    assert main(["--checkpoint", str(folder), "--out", str(out), *files]) == 0
+    header = out.read_text().partition("\n")[0]
+    assert header.endswith(",nearest_class,bound_percentile")
+    told = capsys.readouterr().err
+    assert "The model is hardly trained: 8 steps in 2 epochs." in told
+    assert "Train it again with --epochs 750." in told
+    assert "does not say whether the pictures are like the training data" in told

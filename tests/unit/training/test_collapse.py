@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 import pytest
@@ -8,21 +9,24 @@ from explorer.models.config import NetworkConfig
 from explorer.models.objectives import LossTerms
 from explorer.training.collapse import describe_collapse
 from explorer.training.config import TrainConfig
+from explorer.training.flags import parse_flags
 from explorer.training.loop import EpochReport
 
 TERMS = LossTerms(80.0, 1.0, 0.0, 81.0)
 
 
-def make_config(latent_dim=8, **changes):
-    return TrainConfig(**{"network": NetworkConfig(latent_dim=latent_dim), "epochs": 60, **changes})
+def make_config(latent_dim=8, likelihood="bernoulli", **changes):
+    network = NetworkConfig(latent_dim=latent_dim, likelihood=likelihood)
+    return TrainConfig(**{"network": network, "epochs": 60, **changes})
 
 
-def make_history(*active):
+def make_history(*active, kl=()):
+    kl = [*kl, *repeat(TERMS.kl, len(active) - len(kl))]
     return [
         EpochReport(
             epoch=epoch,
             train=TERMS,
-            held_out=TERMS,
+            held_out=replace(TERMS, kl=kl[epoch - 1]),
             kl_per_axis=(0.1,),
             active_units=units,
             kl_weight=1.0,
@@ -77,12 +81,29 @@ def test_a_run_too_short_to_wait_for_is_told_at_its_end(changes):
 
 def test_the_sentence_has_the_counts():
     sentence = describe_collapse(make_config(), make_history(*[1] * 5))
-    assert sentence.startswith("Only 1 of 8 latent axes carry information: the posterior has coll")
+    assert sentence.startswith("Only 1 of 8 dimensions are active: the posterior has collapsed")
+
+
+def test_a_code_of_less_than_ln_2_nats_has_collapsed_though_its_axes_are_active():
+    # Digits, beta 3: 4 of 8 axes just over the threshold, KL 0.08 nats, 4 % of the variance.
+    history = make_history(*[4] * 5, kl=[0.08] * 5)
+    sentence = describe_collapse(make_config(beta=3.0), history)
+    assert sentence.startswith(
+        "The posterior has collapsed: 4 of 8 dimensions are active, KL 0.08 nats. "
+        "The usual remedies: --beta 1, "
+    )
+    assert describe_collapse(make_config(beta=3.0), make_history(*[4] * 5, kl=[0.7] * 5)) is None
+
+
+def test_before_200_steps_no_posterior_is_called_collapsed():
+    config, history = make_config(epochs=3), make_history(0, 0, 0)
+    assert describe_collapse(config, history, steps_an_epoch=66) is None
+    assert describe_collapse(config, history, steps_an_epoch=67) is not None
 
 
 REMEDY = re.compile(
-    r"--kl-warmup (?P<kl_warmup>\d+)|--free-bits (?P<free_bits>[\d.]+)|lower --(?P<lower>[a-z-]+)|"
-    r"higher --(?P<higher>[a-z-]+)|smaller --(?P<smaller>[a-z-]+)|more --(?P<more>epochs)"
+    r"smaller --(?P<smaller>[a-z-]+)|more --(?P<more>epochs)|"
+    r"(?P<exact>--[a-z-]+)(?: (?P<value>[\d.]+))?"
 )
 
 
@@ -100,6 +121,7 @@ REMEDY = re.compile(
         {"kind": "infovae", "info_alpha": -1.0},
         {"importance_samples": 5},
         {"latent_dim": 1},
+        {"likelihood": "gaussian"},
     ],
 )
 def test_every_remedy_named_is_one_that_this_run_can_take(changes):
@@ -108,17 +130,19 @@ def test_every_remedy_named_is_one_that_this_run_can_take(changes):
     found = list(REMEDY.finditer(sentence))
     assert sentence.count("--") == sum(match[0].count("--") for match in found)
     for match in found:
-        if match["kl_warmup"]:
-            remedied = replace(config, kl_warmup=int(match["kl_warmup"]))
-        elif match["free_bits"]:
-            remedied = replace(config, free_bits=float(match["free_bits"]))
+        if match["exact"]:
+            # The flag as it stands, through the command line's own reader.
+            words = [match["exact"], *([match["value"]] if match["value"] else [])]
+            parsed = vars(parse_flags(words))
+            name = match["exact"].removeprefix("--").replace("-", "_")
+            holder = config.network if hasattr(config.network, name) else config
+            assert getattr(holder, name) != parsed[name]
+            replace(holder, **{name: parsed[name]})  # raises what this run cannot take
         else:
-            flag = match["lower"] or match["smaller"] or match["higher"] or match["more"]
-            name = flag.replace("-", "_")
+            name = (match["smaller"] or match["more"]).replace("-", "_")
             if name == "latent_dim":
                 assert config.network.latent_dim > 1
                 continue
             value = getattr(config, name)
-            step = 1 if match["higher"] or match["more"] else -0.5
-            remedied = replace(config, **{name: value + step * (abs(value) or 1)})
-        assert remedied != config
+            changed = value + 1 if match["more"] else 0.5 * value
+            assert replace(config, **{name: changed}) != config
