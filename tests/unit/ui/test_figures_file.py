@@ -7,10 +7,12 @@ import pytest
 from explorer.live.hub import shared_hub
 from explorer.models.checkpoint import REPORT
 from explorer.models.library import list_checkpoints
+from explorer.plots.page import Heading, Html, Words
 from explorer.regularity.definitions import AS_BUILT
 from explorer.regularity.report import load_report
 from explorer.ui.comparing.comparison import Comparison
 from explorer.ui.comparing.figures_file import write_csv, write_json
+from explorer.ui.comparing.page_parts import opening
 
 
 @pytest.fixture
@@ -56,3 +58,17 @@ def test_seeds_are_figures_of_the_model_that_they_belong_to(comparison):
     value = comparison.reports[0].estimate("hole_rate", AS_BUILT).value
     assert first["hole_rate"] == [value]
     assert second["hole_rate"] == []
+
+
+def test_the_page_to_keep_says_what_the_file_says(comparison):
+    parts = list(opening(comparison))
+    told = [part.text for part in parts if isinstance(part, Heading | Words)]
+    verdict = json.loads(write_json(comparison))["verdict"]
+    start = told.index(verdict[0])
+    assert told[start : start + len(verdict)] == verdict
+    (table,) = [part.html for part in parts if isinstance(part, Html)]
+    assert "chance level" in table
+    assert "ideal value" in table
+    assert table.count('class="best"') == sum(
+        standing.best is not None for standing in comparison.found.values()
+    )
