@@ -448,7 +448,7 @@ def test_one_latent_is_no_plane_and_says_so(own, bars):
     for kind in ("vae", "ae"):
         train_checkpoint(own / f"thin-{kind}", bars, kind, latent_dim=1)
     app = run(compare, "thin-vae")
-    for section in ("Evidence", "Interpolation", "Axes", "Plane"):
+    for section in ("Examples", "Interpolation", "Axes", "Plane"):
         look_closer(app, section)
     assert "no plane" in texts(app.info)
     look_closer(app, "Export").button(key="write-page").click().run()

@@ -61,7 +61,7 @@ def show_axes(comparison: Comparison) -> None:
             "An axis near 0 carries nothing: the posterior is the prior whatever the image. An AE "
             "has no variance and so no KL."
         )
-    st.markdown("**Covariance of the codes**, the identity under the prior")
+    st.markdown("**Covariance of the encodings**, the identity under the prior")
     for place, side in enumerate(st.columns(len(models), gap="medium")):
         with side:
             st.markdown(plain(names[place]))

@@ -24,7 +24,7 @@ def show_interpolation(comparison: Comparison) -> None:
     """The way between the same two held-out images in all."""
     models = comparison.models
     if len({model.config.data.fingerprint for model in models}) > 1:
-        st.info("The models were made for different images: there is no common pair of ends.")
+        st.info("The models were trained on different images: there is no pair of images to join.")
         return
     shared = shared_images(models)
     if len(shared) < 2:
@@ -60,8 +60,9 @@ def show_interpolation(comparison: Comparison) -> None:
             show_one(comparison, place, which, index, shared)
     st.caption(
         "Drag A or B, or click: the nearest held-out image becomes the end, in all models. Under "
-        "each strip, how densely codes lie along the way, as a percentile of the codes' own; in "
-        "the red it leads through a hole. slerp is drawn dotted on the plane."
+        "each strip, how densely encodings lie along the path in the whole latent space, as a "
+        "percentile of the encodings' own; in the red it leads through a hole. slerp is drawn "
+        "dotted on the plane."
     )
 
 

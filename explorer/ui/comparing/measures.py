@@ -7,7 +7,7 @@ import streamlit as st
 
 from explorer.errors import CheckpointError
 from explorer.models.library import Listing
-from explorer.regularity.definitions import GROUPS, MIXTURE, NO_PRIOR
+from explorer.regularity.definitions import COLUMN_TITLES, GROUPS, MIXTURE, NO_PRIOR
 from explorer.regularity.estimate import Estimate
 from explorer.regularity.report import RegularityReport
 from explorer.regularity.subject import FEWEST_IMAGES
@@ -18,7 +18,7 @@ from explorer.ui.words import plain
 GROUP_TITLES = {
     "headline": "Headline",
     "information": "Information in the code",
-    "prior": "Codes and prior",
+    "prior": "Encodings and prior",
     "samples": "Samples",
     "geometry": "The decoder's geometry",
     "factors": "Known factors",
@@ -88,7 +88,7 @@ def as_row(estimate: Estimate, name: str) -> dict[str, object]:
     return {
         "metric": estimate.definition.title,
         "model": name,
-        "prior": estimate.column,
+        "prior": COLUMN_TITLES[estimate.column],
         "value": estimate.value,
         "95 % from": estimate.low,
         "to": estimate.high,

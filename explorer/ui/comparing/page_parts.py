@@ -189,7 +189,7 @@ def axes(comparison: Comparison) -> Iterator[Part]:
         yield Heading("KL of each axis")
         of = [names[place] for place in having], [colours[place] for place in having]
         yield Chart(plot_bars(rows, *of, "nats"))
-    yield Heading("Covariance of the codes")
+    yield Heading("Covariance of the encodings")
     yield Side(
         [
             [Heading(name, 3), Chart(plot_covariance(fit_gaussian(one)[1]))]
@@ -214,7 +214,7 @@ def definitions(comparison: Comparison) -> Iterator[Part]:
         ),
         [
             (
-                one.definition.title, one.column, name,
+                one.definition.title, COLUMN_TITLES[one.column], name,
                 figure(one.value), _maybe(one.low), _maybe(one.high),
                 _maybe(one.chance), _maybe(one.ideal), one.unit, f"{one.n:,}", str(one.seed),
             )
@@ -227,7 +227,7 @@ def definitions(comparison: Comparison) -> Iterator[Part]:
         ("metric", "prior", "better", "in a sentence", "definition", "source"),
         [
             (
-                one.definition.title, one.column, one.definition.direction,
+                one.definition.title, COLUMN_TITLES[one.column], one.definition.direction,
                 one.definition.plain_words, one.definition.definition_in(one.column),
                 one.definition.source,
             )
