@@ -81,7 +81,7 @@ def test_without_the_figures_nothing_is_said():
 )
 def test_the_gallery_is_told_as_docs_regularity_tells_it(pair, told):
     ae, vae = (
-        load_report(SHIPPED / pair.format(kind) / "regularity.json").measures
+        load_report(SHIPPED / pair.format(kind) / "regularity.json").estimates
         for kind in ("ae", "vae")
     )
     assert [claim.verdict for claim in hold_against_published(ae, vae)] == told
