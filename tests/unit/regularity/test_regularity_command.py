@@ -29,7 +29,7 @@ def test_it_measures_and_keeps_the_report(copies, capsys):
     assert main(["seen-ae", "--headline-only", "--checkpoints", str(copies), "--seed", "2"]) == 0
     said = capsys.readouterr()
     assert said.out.startswith("seen-ae: ")
-    assert "Holes" in said.out
+    assert "Prior holes" in said.out
     assert "scale-fair" in said.out
     report = load_report(copies / "seen-ae" / "regularity.json")
     assert report.seed == 2

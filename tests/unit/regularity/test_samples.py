@@ -84,7 +84,7 @@ def test_figures_of_the_images_themselves_are_the_best():
     points = cloud()
     found = SampleFigures(points, np.random.default_rng(0)).intervals(points)
     for key in ("precision", "recall", "coverage"):
-        value, low, high = found[key]
+        value, low, high, _ = found[key]
         assert (value, high) == (1.0, 1.0)
         assert 0.9 < low < 1.0
     assert found["density"][0] == pytest.approx(6 / 5)
