@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from explorer.models.library import SHIPPED
-from explorer.regularity.definitions import AS_BUILT, MIXTURE, NO_PRIOR, SCALE_FAIR
+from explorer.regularity.definitions import (
+    AS_BUILT,
+    DEFINITIONS,
+    MIXTURE,
+    NO_PRIOR,
+    SCALE_FAIR,
+)
 from explorer.regularity.estimate import Estimate
 from explorer.regularity.features import Moments, checked_halves, frechet_distance
 from explorer.regularity.report import RegularityReport, load_report
@@ -217,7 +223,7 @@ def draw_map() -> None:
             report_of(model).estimate(key, AS_BUILT) for key in ("hole_rate", "escape_rate")
         ]
         told = ", ".join(
-            f"{one.title.lower()} {one.value:.2f}" for one in measured if one is not None
+            f"{one.definition.title.lower()} {one.value:.2f}" for one in measured if one is not None
         )
         pen.text((left, 2), f"{model}: {told}", INK, FONT)
         pen.text((left, side + 26), f"±{reach:.1f} along both latent axes", INK, FONT)
@@ -243,8 +249,8 @@ def by_column(report: RegularityReport, key: str, columns: Sequence[str], digits
 def table_headline() -> list[str]:
     """The headline measures of the gallery."""
     lines = [
-        "| model | squared error | neighbours' class | distance from the prior | holes | escapes "
-        "| variety of draws | midpoints | class kept |",
+        "| model | squared error | k-NN accuracy | KL(q(z) ‖ p(z)) | prior holes "
+        "| outside the prior | coverage | midpoint realism | label stability |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in GALLERY:
@@ -260,6 +266,23 @@ def table_headline() -> list[str]:
             figure(found.estimate("midpoint_realism", NO_PRIOR), 2),
             figure(found.estimate("class_kept", NO_PRIOR)),
         ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def table_metrics() -> list[str]:
+    """Every metric, from its definition."""
+    lines = [
+        "| metric | unit | better | ideal value | chance level | definition | source |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in DEFINITIONS.values():
+        ideal = "" if one.ideal is None else f"{one.ideal:g}: "
+        definition = one.definition.replace("{prior}", "the prior").replace("|", "\\|")
+        cells = (
+            one.title, one.unit, one.direction, (ideal + one.ideal_means) or "–",
+            one.chance_means or "–", definition, one.source,
+        )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -304,6 +327,7 @@ def main() -> None:
         draw_midpoints, draw_class_kept, draw_map,
     ):  # fmt: skip
         draw()
+    fill_in("metrics", table_metrics())
     fill_in("headline", table_headline())
     fill_in("frechet", table_frechet())
 

@@ -45,7 +45,7 @@ def kept(resamples: NDArray[np.floating[Any]]) -> tuple[float, ...]:
     return tuple(float(f"{value:.6g}") for value in resamples[:KEPT])
 
 
-def mean_interval(values: NDArray[np.float64], generator: np.random.Generator) -> Interval:
+def mean_interval(values: NDArray[Any], generator: np.random.Generator) -> Interval:
     """The 95 % percentile interval of a mean; the values are resampled.
 
     Args:
