@@ -110,7 +110,9 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
     from explorer.encode.heldout import measure_held_out, save_held_out
     from explorer.latent.projection import fit_projection, project_principal
     from explorer.models.checkpoint import HELD_OUT, REPORT
-    from explorer.regularity.report import HeldOut, measure_regularity, save_report
+    from explorer.regularity.measuring import ENCODING_FAMILIES, measure_all
+    from explorer.regularity.report import save_report
+    from explorer.regularity.subject import EncodedImages
     from explorer.training.evaluation import encode_held_out
     from explorer.training.run import best_codec, save_run
 
@@ -147,8 +149,11 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
         report = attempt(
             "Not measured",
             f"Measure later: python -m explorer.regularity {quote_name(folder)}",
-            lambda: measure_regularity(
-                HeldOut.from_evaluation(encodings, reconstructions), seed=config.seed
+            lambda: measure_all(
+                EncodedImages.from_evaluation(
+                    encodings, reconstructions, trainer.images, seed=config.seed
+                ),
+                families=ENCODING_FAMILIES,
             ),
         )
         if report is not None:

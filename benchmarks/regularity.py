@@ -42,7 +42,7 @@ def peak_bytes() -> int:
 def measure_once(name: str, details: bool) -> dict[str, Any]:
     """Measure a checkpoint in this process."""
     from explorer.models.library import find_checkpoint
-    from explorer.regularity.measuring import measure_all
+    from explorer.regularity.measuring import FAMILIES, HEADLINE_FAMILIES, measure_all
     from explorer.regularity.subject import ModelUnderTest
 
     subject = ModelUnderTest.from_folder(find_checkpoint(name))
@@ -58,7 +58,7 @@ def measure_once(name: str, details: bool) -> dict[str, Any]:
     seconds = timed(
         lambda: measure_all(
             subject,
-            details=details,
+            families=FAMILIES if details else HEADLINE_FAMILIES,
             progress=lambda words, _share: told.append((words, time.perf_counter())),
         )
     )

@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from explorer.models.library import SHIPPED
+from explorer.regularity.definitions import (
+    AS_BUILT,
+    DEFINITIONS,
+    MIXTURE,
+    NO_PRIOR,
+    SCALE_FAIR,
+)
+from explorer.regularity.estimate import Estimate
 from explorer.regularity.features import Moments, checked_halves, frechet_distance
-from explorer.regularity.measure import AS_BUILT, MIXTURE, NO_PRIOR, SCALE_FAIR, Measure
 from explorer.regularity.report import RegularityReport, load_report
 from explorer.regularity.subject import ModelUnderTest
 
@@ -212,16 +219,18 @@ def draw_map() -> None:
         dots(subject.codes[:4000], GREY, 0.8)
         dots(draws[~holes], BLUE, 1.5)
         dots(draws[holes], RED, 2.0)
-        measured = [report_of(model).measure(key, AS_BUILT) for key in ("hole_rate", "escape_rate")]
+        measured = [
+            report_of(model).estimate(key, AS_BUILT) for key in ("hole_rate", "escape_rate")
+        ]
         told = ", ".join(
-            f"{one.title.lower()} {one.value:.2f}" for one in measured if one is not None
+            f"{one.definition.title.lower()} {one.value:.2f}" for one in measured if one is not None
         )
         pen.text((left, 2), f"{model}: {told}", INK, FONT)
         pen.text((left, side + 26), f"±{reach:.1f} along both latent axes", INK, FONT)
     save("map", sheet)
 
 
-def figure(one: Measure | None, digits: int = 3) -> str:
+def figure(one: Estimate | None, digits: int = 3) -> str:
     """A value with its interval, or a dash where it was not measured."""
     if one is None:
         return "–"
@@ -233,30 +242,47 @@ def figure(one: Measure | None, digits: int = 3) -> str:
 
 def by_column(report: RegularityReport, key: str, columns: Sequence[str], digits: int) -> str:
     """Values of a key under several priors, without their intervals."""
-    found = [report.measure(key, column) for column in columns]
+    found = [report.estimate(key, column) for column in columns]
     return " / ".join("–" if one is None else f"{one.value:.{digits}f}" for one in found)
 
 
 def table_headline() -> list[str]:
     """The headline measures of the gallery."""
     lines = [
-        "| model | squared error | neighbours' class | distance from the prior | holes | escapes "
-        "| variety of draws | midpoints | class kept |",
+        "| model | squared error | k-NN accuracy | KL(q(z) ‖ p(z)) | prior holes "
+        "| outside the prior | coverage | midpoint realism | label stability |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in GALLERY:
         found = report_of(name)
         cells = [
             f"`{name}`",
-            figure(found.measure("reconstruction_mse", NO_PRIOR), 4),
-            figure(found.measure("knn_accuracy", NO_PRIOR)),
-            figure(found.measure("prior_match", AS_BUILT)),
+            figure(found.estimate("reconstruction_mse", NO_PRIOR), 4),
+            figure(found.estimate("knn_accuracy", NO_PRIOR)),
+            figure(found.estimate("prior_match", AS_BUILT)),
             by_column(found, "hole_rate", PRIORS, 2),
             by_column(found, "escape_rate", PRIORS, 2),
             by_column(found, "coverage_ratio", PRIORS, 2),
-            figure(found.measure("midpoint_realism", NO_PRIOR), 2),
-            figure(found.measure("class_kept", NO_PRIOR)),
+            figure(found.estimate("midpoint_realism", NO_PRIOR), 2),
+            figure(found.estimate("class_kept", NO_PRIOR)),
         ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def table_metrics() -> list[str]:
+    """Every metric, from its definition."""
+    lines = [
+        "| metric | unit | better | ideal value | chance level | definition | source |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in DEFINITIONS.values():
+        ideal = "" if one.ideal is None else f"{one.ideal:g}: "
+        definition = one.definition.replace("{prior}", "the prior").replace("|", "\\|")
+        cells = (
+            one.title, one.unit, one.direction, (ideal + one.ideal_means) or "–",
+            one.chance_means or "–", definition, one.source,
+        )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -274,10 +300,10 @@ def table_frechet() -> list[str]:
             Moments.of(subject.image_features[reference]),
             Moments.of(subject.reconstruction_features[others]),
         )
-        drawn = [found.measure("frechet_distance", column) for column in PRIORS]
-        null = next(one.null for one in drawn if one is not None and one.null is not None)
+        drawn = [found.estimate("frechet_distance", column) for column in PRIORS]
+        ideal = next(one.ideal for one in drawn if one is not None and one.ideal is not None)
         values = [again, *(one.value for one in drawn if one is not None)]
-        cells = [f"`{name}`", *(f"{value:.3g}" for value in (null, *values))]
+        cells = [f"`{name}`", *(f"{value:.3g}" for value in (ideal, *values))]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -301,6 +327,7 @@ def main() -> None:
         draw_midpoints, draw_class_kept, draw_map,
     ):  # fmt: skip
         draw()
+    fill_in("metrics", table_metrics())
     fill_in("headline", table_headline())
     fill_in("frechet", table_frechet())
 

@@ -12,7 +12,9 @@ from explorer.images.dataset import ImageSet
 from explorer.latent.projection import fit_projection
 from explorer.models.checkpoint import REPORT
 from explorer.models.config import NetworkConfig
-from explorer.regularity.report import HeldOut, measure_regularity, save_report
+from explorer.regularity.measuring import ENCODING_FAMILIES, measure_all
+from explorer.regularity.report import save_report
+from explorer.regularity.subject import EncodedImages
 from explorer.training.config import TrainConfig
 from explorer.training.evaluation import encode_held_out
 from explorer.training.loop import Trainer
@@ -63,7 +65,8 @@ def train_checkpoint(
     trainer = Trainer(config, images)
     list(trainer.epochs())
     encodings, reconstructions = encode_held_out(best_codec(trainer), config.network, images)
-    report = measure_regularity(HeldOut.from_evaluation(encodings, reconstructions))
+    encoded = EncodedImages.from_evaluation(encodings, reconstructions, images)
+    report = measure_all(encoded, families=ENCODING_FAMILIES)
     save_run(
         folder,
         trainer,

@@ -1,4 +1,4 @@
-"""What a plane through a latent space is like: holes, posteriors' ellipses, decoder's stretch."""
+"""What a plane through a latent space is like: posteriors' ellipses, decoder's stretch."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from explorer.latent.density import LocalDensity
 from explorer.latent.planes import Plane
 
 CIRCLE_STEPS = 96
-# Below this share of its peak the prior expects next to nothing, and emptiness is no hole.
-PRIOR_SHARE = float(np.exp(-0.5 * 3.0**2))  # 3 sigma
 
 
 def unit_circle() -> NDArray[np.float64]:
@@ -74,37 +71,6 @@ def grid_spots(
     y = low + (high - low) * (np.arange(rows) + 0.5) / rows
     across, up = np.meshgrid(x, y)
     return np.column_stack([across.ravel(), up.ravel()])
-
-
-def find_holes(
-    places: NDArray[np.float32],
-    prior_mean: NDArray[np.float64],
-    prior_covariance: NDArray[np.float64],
-    extent: tuple[float, float, float, float],
-    side: int,
-) -> NDArray[np.bool_]:
-    """Cells of a plane within 3 sigma of the prior that lie sparser than 95 % of the codes do.
-
-    On a plane through more than two axes this is the test of the codes as they are seen there: a
-    hole of the whole space need not show.
-
-    Args:
-        places: codes on the plane, (N, 2).
-        prior_mean: (2,).
-        prior_covariance: (2, 2).
-        extent: left, right, low, high.
-        side: cells a side.
-
-    Returns:
-        (side, side), the lowest row first.
-    """
-    spots = grid_spots(extent, side, side)
-    away = spots - prior_mean
-    distance = np.einsum("gi,ij,gj->g", away, np.linalg.pinv(prior_covariance), away)
-    expected = np.exp(-0.5 * distance) >= PRIOR_SHARE
-    empty = LocalDensity(places).is_hole(spots)
-    holes: NDArray[np.bool_] = (expected & empty).reshape(side, side)
-    return holes
 
 
 def manifold_spots(side: int) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from explorer.live.examples import Examples, read_change, read_code, read_pair, 
 from explorer.live.model import OpenedModel
 from explorer.live.sheets import decode_pictures, pictures_of_rows
 from explorer.live.values import RECONSTRUCTION
-from explorer.regularity.measure import SCALE_FAIR
+from explorer.regularity.definitions import SCALE_FAIR
 from explorer.regularity.neighbourhood import NEIGHBOURS
 from explorer.regularity.prior import fit_noise
 
@@ -133,7 +133,7 @@ def _escapes(model: OpenedModel, column: str, examples: Examples) -> Exhibit:
     radius = np.linalg.norm(model.encodings.mean[rows], axis=1)
     return _stacked(
         [images, decode_pictures(model, model.encodings.mean[rows])],
-        f"{said}{'' if real else ' (the images are not at hand: reconstructions)'}; below each, "
+        f"{said}{'' if real else ' (the images are not available: reconstructions)'}; below each, "
         f"its reconstruction. |z| is {radius.min():.3g} to {radius.max():.3g}; the prior's draws "
         f"lie around {np.sqrt(model.latent_dim):.2g}.",
     )
@@ -257,7 +257,7 @@ def _uncovered(model: OpenedModel, column: str, examples: Examples) -> Exhibit:
             [images, back],
             "Held-out images that no sample of the prior comes near, though reconstructions of "
             "other images do; below each, its own reconstruction"
-            f"{'.' if real else ', and above another, since the images are not at hand.'}",
+            f"{'.' if real else ', and above another, since the images are not available.'}",
         )
     return _far_in_pixels(model, column)
 

@@ -11,17 +11,17 @@ from explorer.latent.interpolation import lerp, slerp
 from explorer.latent.planes import Plane, axes_plane, latent_plane, principal_plane
 from explorer.live.evidence import codes_of
 from explorer.live.model import OpenedModel
-from explorer.regularity.measure import SCALE_FAIR
-from explorer.regularity.prior import fit_gaussian
+from explorer.regularity.definitions import SCALE_FAIR
+from explorer.regularity.prior import fit_gaussian, fit_noise
 
 PRINCIPAL = "principal"
 PATHS = {"lerp": lerp, "slerp": slerp}
-HOLE_SIDE = 72  # cells a side
 STRETCH_SIDE = 44
+MOST_CODES = 10_000  # and prior samples: neighbours take time by the square of it
 ELLIPSES = 60
 PATH_STEPS = 61
 _MARGIN = 1.08
-_OUTSIDE = 0.002  # share of the codes that may lie beyond each edge
+_OUTSIDE = 0.002  # share of the codes, and of the samples, that may lie beyond each edge
 _AXES = re.compile(r"axes:(0|[1-9][0-9]{0,3}),(0|[1-9][0-9]{0,3})")
 
 Extent = tuple[float, float, float, float]
@@ -37,7 +37,9 @@ class Space:
         places: of a draw from each image's posterior, (N, 2).
         extent: left, right, low, high of what is to be shown.
         circle: the prior's 1-sigma line, (S, 2).
-        holes: where the prior expects codes and none lie, (G, G), the lowest row first.
+        samples: of the prior, projected onto the plane, (M, 2).
+        in_hole: whether each lies in a hole of the whole latent space, (M,); None where there are
+            too few codes to say.
         ellipses: 1-sigma lines of some posteriors, (S, 2) each; none of an AE.
     """
 
@@ -46,8 +48,14 @@ class Space:
     places: NDArray[np.float32]
     extent: Extent
     circle: NDArray[np.float64]
-    holes: NDArray[np.bool_]
+    samples: NDArray[np.float32]
+    in_hole: NDArray[np.bool_] | None
     ellipses: list[NDArray[np.float64]]
+
+    @property
+    def hole_share(self) -> float | None:
+        """The share of the prior samples that lie in a hole, 0 to 1; None where nobody can say."""
+        return None if self.in_hole is None else float(self.in_hole.mean())
 
     def codes(self, spots: NDArray[np.floating]) -> NDArray[np.float32]:
         """The codes of spots on the plane, (Q, 2) -> (Q, D)."""
@@ -71,7 +79,7 @@ def open_plane(model: OpenedModel, which: str) -> Plane:
 
 
 def look_at_space(model: OpenedModel, which: str, column: str) -> Space:
-    """All that is to be seen on a plane; takes about a second.
+    """All that is to be seen on a plane; takes some seconds.
 
     Args:
         model: the checkpoint.
@@ -82,14 +90,16 @@ def look_at_space(model: OpenedModel, which: str, column: str) -> Space:
         LatentError: a plane that this model does not have.
     """
     # scipy, which the first paint does not wait for.
-    from explorer.latent.surface import find_holes, gaussian_line, posterior_lines
+    from explorer.latent.surface import gaussian_line, posterior_lines
 
     plane = open_plane(model, which)
     codes = codes_of(model)
     places = plane.places(codes)
     mean, covariance = prior_on(model, plane, column)
     circle = gaussian_line(mean, covariance)
-    extent = find_extent(places, mean + 3.2 * (circle - mean))
+    samples, in_hole = draw_prior_samples(codes, column)
+    seen = plane.places(samples)
+    extent = find_extent(places, seen, mean + 3.2 * (circle - mean))
     log_var = model.encodings.log_var
     ellipses: list[NDArray[np.float64]] = []
     if log_var is not None:
@@ -102,7 +112,8 @@ def look_at_space(model: OpenedModel, which: str, column: str) -> Space:
         places=places,
         extent=extent,
         circle=circle,
-        holes=find_holes(places, mean, covariance, extent, HOLE_SIDE),
+        samples=seen,
+        in_hole=in_hole,
         ellipses=ellipses,
     )
 
@@ -119,10 +130,49 @@ def prior_on(
     return seen, plane.basis @ covariance @ plane.basis.T
 
 
-def find_extent(places: NDArray[np.float32], ring: NDArray[np.float64]) -> Extent:
-    """A square that holds a ring (S, 2) and all but single odd ones of places (N, 2)."""
-    ends = np.quantile(places.astype(np.float64), [_OUTSIDE, 1 - _OUTSIDE], axis=0)
-    both = np.vstack([ends, ring])
+def draw_prior_samples(
+    codes: NDArray[np.float32], column: str, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+    """As many prior samples as codes, at most 10,000, and which of them lie in a hole.
+
+    The test of the hole rate (regularity/holes.py), in all D dimensions: a sample is in a hole
+    where its fifth nearest code is farther off than for 95 % of the codes themselves.
+
+    Args:
+        codes: one a held-out image, (N, D).
+        column: whose prior is drawn.
+        seed: of the samples.
+
+    Returns:
+        (M, D) and (M,); None in place of the latter where fewer than six codes have no fifth
+        neighbour.
+    """
+    from explorer.regularity.bootstrap import exceedance_threshold
+    from explorer.regularity.holes import NEIGHBOUR, QUANTILE, Distances
+
+    generator = np.random.default_rng(seed)
+    if len(codes) > MOST_CODES:
+        codes = codes[generator.permutation(len(codes))[:MOST_CODES]]
+    wide = codes.astype(np.float64)
+    noise = generator.standard_normal(wide.shape)
+    samples = fit_noise(noise, wide) if column == SCALE_FAIR else noise
+    if len(wide) <= NEIGHBOUR:
+        return samples.astype(np.float32), None
+    own = Distances.between(wide, wide, exclude_self=True)
+    away = Distances.between(samples, wide)
+    in_hole: NDArray[np.bool_] = away.fifth > exceedance_threshold(own.fifth, QUANTILE)
+    return samples.astype(np.float32), in_hole
+
+
+def find_extent(
+    places: NDArray[np.float32], samples: NDArray[np.float32], ring: NDArray[np.float64]
+) -> Extent:
+    """A square that holds a ring (S, 2) and nearly all of places (N, 2) and of samples (M, 2)."""
+    ends = [
+        np.quantile(points.astype(np.float64), [_OUTSIDE, 1 - _OUTSIDE], axis=0)
+        for points in (places, samples)
+    ]
+    both = np.vstack([*ends, ring])
     low, high = both.min(axis=0), both.max(axis=0)
     middle = (low + high) / 2
     half = max(float((high - low).max()) / 2, 1e-6) * _MARGIN

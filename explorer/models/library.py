@@ -144,6 +144,27 @@ def find_pair(listing: Listing, others: Sequence[Listing]) -> Listing | None:
     return min(fitting, key=rank, default=None)
 
 
+def find_partner(listing: Listing, others: Sequence[Listing]) -> Listing | None:
+    """The checkpoint to compare with first: its matched pair, else a model of the same images.
+
+    Of several models of the same images, the one that differs in the fewest settings, then the
+    first by name. None where nobody was trained on the same data at the same image shape: figures
+    of other images do not compare.
+    """
+    mine, pair = listing.config, find_pair(listing, others)
+    if mine is None or pair is not None:
+        return pair
+    same = [
+        (len(differences(mine, other.config)), other.name, other)
+        for other in others
+        if other.config is not None
+        and other.name != listing.name
+        and other.config.data.fingerprint == mine.data.fingerprint
+        and other.config.data.image_shape == mine.data.image_shape
+    ]
+    return min(same, key=lambda one: one[:2], default=(0, "", None))[2]
+
+
 def differences(one: CheckpointConfig, other: CheckpointConfig) -> list[str]:
     """What else than the kind differs between two checkpoints, in words; [] for a fair pair."""
     found = []
@@ -153,15 +174,23 @@ def differences(one: CheckpointConfig, other: CheckpointConfig) -> list[str]:
     # What a model has no use for does not tell two of them apart.
     unused = set()
     if "ae" in kinds:
-        unused |= {"beta", "kl_warmup", "kl_cycles", "free_bits"}
+        unused |= {"beta", "kl_warmup", "kl_cycles", "free_bits", "importance_samples"}
     if "infovae" not in kinds or "ae" in kinds:
         unused |= {"info_alpha", "info_lambda"}
     if architectures == {"mlp"}:
         unused.add("width")
     if likelihoods == {"bernoulli"}:
         unused.add("sigma")
+    # Patience ends each run where its own held-out loss has stopped falling: one rule for both.
+    if one.training.get("patience") and one.training.get("patience") == other.training.get(
+        "patience"
+    ):
+        unused.add("epochs_run")
     if one.data.fingerprint != other.data.fingerprint:
         found.append(f"data: {one.data.name} against {other.data.name}")
+    if one.data.image_shape != other.data.image_shape:
+        shapes = (" x ".join(map(str, each.data.image_shape)) for each in (one, other))
+        found.append(f"image shape: {' against '.join(shapes)}")
     for part, left, right in (
         ("network", vars(one.network), vars(other.network)),
         ("training", dict(one.training), dict(other.training)),

@@ -11,6 +11,8 @@ from explorer.plots.maps import CLEAR, FAINT, PRIOR_RADII
 
 INK = "rgba(128,128,128,0.9)"
 HOLE = "rgba(200,55,45,0.35)"
+SAMPLE, SAMPLE_IN_HOLE = "rgba(90,98,115,0.9)", "rgba(214,39,28,0.95)"
+MOST_SAMPLES = 1500  # dots that are drawn
 BINS = 70
 
 
@@ -21,7 +23,8 @@ def plot_space(
     names: Sequence[str],
     colour: str,
     circle: NDArray[np.float64],
-    holes: NDArray[np.bool_] | None = None,
+    samples: NDArray[np.float32] | None = None,
+    in_hole: NDArray[np.bool_] | None = None,
     ellipses: Sequence[NDArray[np.float64]] = (),
     magnification: NDArray[np.float64] | None = None,
     height: int = 430,
@@ -35,7 +38,9 @@ def plot_space(
         colour: of the codes.
         circle: the prior's 1-sigma line, (S, 2), which 2 and 3 sigma are multiples of about its
             middle.
-        holes: (G, G), lowest line first: where prior draws fall and codes do not lie.
+        samples: of the prior, projected onto the plane, (M, 2); the first 1,500 are drawn.
+        in_hole: which of them lie in a hole of the whole latent space, (M,): drawn in red. A
+            projection cannot show that by itself.
         ellipses: 1-sigma lines of posteriors, (S, 2) each, at true scale.
         magnification: (G, G), lowest line first: log10 of the decoder's magnification.
         height: pixels.
@@ -70,14 +75,20 @@ def plot_space(
                 hovertemplate="%{x:.2f}, %{y:.2f}: %{customdata:.0f} codes<extra></extra>",
             )
         )  # fmt: skip
-    if holes is not None and holes.any():
-        figure.add_trace(
-            go.Heatmap(
-                x=_centres(left, right, holes.shape[1]), y=_centres(low, high, holes.shape[0]),
-                z=np.where(holes, 1.0, np.nan), colorscale=[[0, HOLE], [1, HOLE]],
-                showscale=False, hovertemplate="hole<extra></extra>",
-            )
-        )  # fmt: skip
+    if samples is not None:
+        lost = np.zeros(len(samples), np.bool_) if in_hole is None else in_hole
+        shown, lost = samples[:MOST_SAMPLES], lost[:MOST_SAMPLES]
+        for rows, ink, words in (
+            (~lost, SAMPLE, "prior sample"),
+            (lost, SAMPLE_IN_HOLE, "prior sample in a hole"),
+        ):
+            figure.add_trace(
+                go.Scatter(
+                    x=shown[rows, 0], y=shown[rows, 1], mode="markers", name=words,
+                    marker={"color": ink, "size": 3.5},
+                    hovertemplate=f"%{{x:.2f}}, %{{y:.2f}}: {words}<extra></extra>",
+                )
+            )  # fmt: skip
     for line in ellipses:
         figure.add_trace(_line(line, INK, 0.8))
     middle = circle.mean(axis=0)

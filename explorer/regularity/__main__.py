@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         "names", nargs="+", metavar="NAME", help="a checkpoint's name, or its folder"
     )
     parser.add_argument(
-        "--headline-only", action="store_true", help="only the eight measures that are shown first"
+        "--headline-only", action="store_true", help="only the eight metrics that are shown first"
     )
     parser.add_argument("--seed", type=int, default=0, help="of all draws (default: 0)")
     parser.add_argument(
@@ -56,7 +56,7 @@ def measure_folder(folder: Path, *, details: bool, seed: int) -> str:
     """
     from tqdm import tqdm
 
-    from explorer.regularity.measuring import measure_all
+    from explorer.regularity.measuring import FAMILIES, HEADLINE_FAMILIES, measure_all
     from explorer.regularity.report import save_report
     from explorer.regularity.subject import ModelUnderTest
     from explorer.regularity.table import format_table
@@ -78,7 +78,8 @@ def measure_folder(folder: Path, *, details: bool, seed: int) -> str:
 
         show("opening", 0.0)
         subject = ModelUnderTest.from_folder(folder, seed=seed)
-        report = measure_all(subject, details=details, progress=show)
+        families = FAMILIES if details else HEADLINE_FAMILIES
+        report = measure_all(subject, families=families, progress=show)
     weights = hashlib.sha256(read_regular(folder / WEIGHTS)).hexdigest()
     report = replace(report, inputs={**report.inputs, "weights": f"sha256:{weights}"})
     save_report(folder / REPORT, report)

@@ -1,6 +1,5 @@
 """Whether single latent axes stand for single causes of the images, where these are known."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +7,8 @@ from numpy.typing import NDArray
 
 from explorer.errors import LatentError
 from explorer.latent.codes import checked_codes
+from explorer.regularity.definitions import DEFINITIONS, NO_PRIOR
+from explorer.regularity.estimate import Estimate, Findings
 from explorer.regularity.factor_forests import forest_figures
 from explorer.regularity.factor_scores import (
     Figure,
@@ -19,7 +20,6 @@ from explorer.regularity.factor_scores import (
 )
 from explorer.regularity.factor_votes import factor_vae_score
 from explorer.regularity.information import active_axes
-from explorer.regularity.measure import FACTORS, HIGHER, NO_PRIOR, Findings, Measure
 
 if TYPE_CHECKING:
     from explorer.regularity.subject import ModelUnderTest
@@ -28,83 +28,6 @@ if TYPE_CHECKING:
 MOST_IMAGES = 4000
 _IMAGE_AXES = 64_000
 FEWEST_IMAGES = 20
-
-
-@dataclass(frozen=True)
-class _Words:
-    """What a measure is called and how it is explained, as in `Measure`."""
-
-    title: str
-    unit: str
-    student: str
-    researcher: str
-    source: str
-
-
-_DEALT = "the null deals the images' factors to the codes anew"
-_DCI = "Eastwood & Williams 2018, openreview.net/forum?id=By-7dz-AZ"
-_WORDS = {
-    "mig": _Words(
-        "One axis a cause",
-        "share of a cause's entropy",
-        "How much more the best latent axis tells about a cause of the picture, such as a size, "
-        "than the second best; 1 is an axis of its own for every cause.",
-        "Mutual information gap: mean over factors of (I(z_a; v) - I(z_b; v)) / H(v), a and b the "
-        "two most informative axes, posterior means and amounts cut into 20 equal parts of their "
-        "range; biased upwards at finite N in each I, less so in the gap; " + _DEALT + ".",
-        "Chen et al. 2018, arXiv:1802.04942; binned as in Locatello et al. 2019, arXiv:1811.12359",
-    ),
-    "sap": _Words(
-        "One axis predicts a cause",
-        "difference of scores",
-        "How much better a cause of the picture can be read off the best latent axis than off the "
-        "second best.",
-        "Separated attribute predictability: mean over factors of the gap between the two best "
-        "axes, scored by squared correlation for amounts and by a linear SVM's held-out accuracy "
-        "for choices; blind to relations that are not straight; " + _DEALT + ".",
-        "Kumar et al. 2018, arXiv:1711.00848",
-    ),
-    "disentanglement": _Words(
-        "Axes of one cause",
-        "1 - entropy, normalised",
-        "How far each latent axis is about one cause of the picture alone; 1 is entirely.",
-        "DCI disentanglement: 1 - entropy (base K) of an axis's importances over factors, weighted "
-        "by its total, importances of random forests of 30 trees on posterior means, five folds; "
-        "the interval is the folds' jackknife; " + _DEALT + ".",
-        _DCI,
-    ),
-    "completeness": _Words(
-        "Causes in one axis",
-        "1 - entropy, normalised",
-        "How far each cause of the picture is held by one latent axis alone; 1 is entirely.",
-        "DCI completeness: 1 - entropy (base D) of a factor's importances over axes, from the same "
-        "forests; it rises with unused axes, which leave the entropy and raise its bound; the "
-        "interval is the folds' jackknife; " + _DEALT + ".",
-        _DCI,
-    ),
-    "informativeness": _Words(
-        "Causes told by the code",
-        "R², and share of choices",
-        "How well the causes of a picture can be told from its code, whichever axes hold them; 1 "
-        "is without error.",
-        "DCI informativeness: mean over factors of the forests' held-out R² (amounts, at least 0) "
-        "or accuracy (choices), five folds; it says nothing of disentanglement by itself; "
-        + _DEALT
-        + ".",
-        _DCI + "; R² and accuracy in place of their error",
-    ),
-    "factor_vae_score": _Words(
-        "Which cause was held still",
-        "share of votes",
-        "How often one can tell which cause a group of pictures has in common by the latent axis "
-        "that varies least among their codes.",
-        "FactorVAE score: held-out accuracy of a majority vote from the active axis of least "
-        "normalised variance to the factor held still, groups of up to 64 held-out images, amounts "
-        "held to a 20th of their range; lenient, since a factor may have several axes; the null is "
-        "one over the number of factors.",
-        "Kim & Mnih 2018, arXiv:1802.05983",
-    ),
-}
 
 
 def measure_factors(subject: "ModelUnderTest") -> Findings:
@@ -134,8 +57,8 @@ def factor_measures(
 ) -> Findings:
     """The measures of codes against factors (see `measure_factors`).
 
-    The null of all but the FactorVAE score is measured: the same figure with the images' factors
-    dealt to the codes anew.
+    The chance level of all but the FactorVAE score is measured: the same figure with the images'
+    factors dealt to the codes at random.
 
     Args:
         codes: posterior means, (N, D).
@@ -172,33 +95,26 @@ def factor_measures(
         **forest_figures(points, factors, dealt, generator),
         "factor_vae_score": factor_vae_score(points, factors, active, generator),
     }
-    measures = []
+    estimates = []
     for key, found in figures.items():
         if found is None:
             continue
-        words = _WORDS[key]
-        value, low, high, null = found
-        measures.append(
-            Measure(
+        value, low, high, chance = found
+        estimates.append(
+            Estimate(
                 key=key,
                 column=NO_PRIOR,
-                title=words.title,
                 value=value,
                 low=low,
                 high=high,
-                null=null,
-                unit=words.unit,
-                better=HIGHER,
+                chance=chance,
+                ideal=DEFINITIONS[key].ideal,
                 n=len(points),
                 seed=seed,
-                student=words.student,
-                researcher=words.researcher,
-                source=words.source,
-                group=FACTORS,
                 note=" ".join(sayings),
             )
         )
-    return Findings(tuple(measures), {"factors": _rows(points, factors, dealt)})
+    return Findings(tuple(estimates), {"factors": _rows(points, factors, dealt)})
 
 
 def _rows(

@@ -8,18 +8,11 @@ from numpy.typing import NDArray
 
 from explorer.errors import LatentError
 from explorer.latent.codes import checked_codes
-from explorer.regularity.bootstrap import RESAMPLES, share_interval
-from explorer.regularity.features import NEIGHBOUR, Manifold, checked_halves
+from explorer.regularity.bootstrap import Interval, kept, resampled_cases, share_interval
+from explorer.regularity.definitions import DEFINITIONS, NO_PRIOR
+from explorer.regularity.estimate import Estimate, Findings
+from explorer.regularity.features import Manifold, checked_halves
 from explorer.regularity.holes import plain, plain_code
-from explorer.regularity.measure import (
-    HEADLINE,
-    HIGHER,
-    INFORMATION,
-    NO_PRIOR,
-    OUR_DEFINITION,
-    Findings,
-    Measure,
-)
 from explorer.regularity.samples import checked_features, feature_note
 
 if TYPE_CHECKING:
@@ -67,35 +60,19 @@ def measure_midpoint_realism(subject: "ModelUnderTest") -> Findings:
     below = float(np.median(ends))
     if below == 0.0:
         return Findings(())
-    value, low, high = _median_ratio(middle, ends, subject.rng("midpoint resamples"))
-    measure = Measure(
+    value, found = _median_ratio(middle, ends, subject.rng("midpoint resamples"))
+    estimate = Estimate(
         key="midpoint_realism",
         column=NO_PRIOR,
-        title="Realism half-way",
         value=value,
-        low=low,
-        high=high,
-        null=float(np.median(blend)) / below,
-        unit="of the realism of reconstructions",
-        better=HIGHER,
+        low=found.low,
+        high=found.high,
+        chance=float(np.median(blend)) / below,
+        ideal=DEFINITIONS["midpoint_realism"].ideal,
         n=len(pairs),
         seed=subject.seed,
-        student=(
-            "How real the picture half-way between the codes of two images looks, compared with "
-            "the decoded images themselves; 1 is just as real."
-        ),
-        researcher=(
-            "Median realism of the decoded midpoint of two posterior means over that of the two "
-            f"reconstructions; realism is max_i r_{NEIGHBOUR}(i) / |f(p) - f(i)| over the half of "
-            "held-out images with the smaller r, in features; the null blends the two "
-            "reconstructions pixel by pixel. A path that stays on typical images scores high "
-            "however little it has to do with its ends."
-        ),
-        source="Kynkäänniemi et al. 2019, equation 3, arXiv:1904.06991, with k = 5; the ratio is "
-        "our definition",
-        group=HEADLINE,
-        headline=True,
         note=feature_note(subject, f"{len(pairs):,} pairs of images."),
+        resamples=kept(found.resamples),
     )
     # A pair whose ends are poor already says little of what lies between.
     share = middle / np.maximum(ends.min(axis=1), np.finfo(np.float64).tiny)
@@ -109,7 +86,7 @@ def measure_midpoint_realism(subject: "ModelUnderTest") -> Findings:
         }
         for row in worst
     ]
-    return Findings((measure,), {"midpoint_realism": examples})
+    return Findings((estimate,), {"midpoint_realism": examples})
 
 
 def _between(
@@ -128,16 +105,20 @@ def _between(
 
 def _median_ratio(
     middle: NDArray[np.float64], ends: NDArray[np.float64], generator: np.random.Generator
-) -> tuple[float, float, float]:
-    """median(middle (P,)) / median(ends (P, 2)), and the ends of its 95 % interval."""
+) -> tuple[float, Interval]:
+    """median(middle (P,)) / median(ends (P, 2)), and its 95 % interval."""
     value = float(np.median(middle) / np.median(ends))
-    ratios = np.empty(RESAMPLES)
-    for draw in range(RESAMPLES):
-        rows = generator.integers(len(middle), size=len(middle))
-        below = max(float(np.median(ends[rows])), np.finfo(np.float64).tiny)
-        ratios[draw] = min(float(np.median(middle[rows])) / below, MOST_REALISM)
+    tiny = np.finfo(np.float64).tiny
+    ratios = np.concatenate(
+        [
+            np.median(middle[rows], axis=1)
+            / np.maximum(np.median(ends[rows].reshape(len(rows), -1), axis=1), tiny)
+            for rows in resampled_cases(len(middle), generator)
+        ]
+    )
+    ratios = np.minimum(ratios, MOST_REALISM)
     low, high = np.quantile(ratios, _TAILS)
-    return value, min(float(low), value), max(float(high), value)
+    return value, Interval(min(float(low), value), max(float(high), value), ratios)
 
 
 def measure_class_kept(subject: "ModelUnderTest") -> Findings:
@@ -161,11 +142,11 @@ def measure_class_kept(subject: "ModelUnderTest") -> Findings:
     shaken = checked_codes(subject.mean + NOISE * subject.codes.std(axis=0) * noise)
     after = subject.classes_of(shaken)
     assert after is not None
-    kept = before == after
-    low, high = share_interval(kept, generator)
+    unchanged = before == after
+    found = share_interval(unchanged, generator)
     classes = int(max(before.max(), after.max())) + 1
     shares = [np.bincount(one, minlength=classes) / subject.n for one in (before, after)]
-    lost = np.flatnonzero(~kept)
+    lost = np.flatnonzero(~unchanged)
     examples = [
         {
             **subject.pointer(int(row)),
@@ -176,40 +157,25 @@ def measure_class_kept(subject: "ModelUnderTest") -> Findings:
         for row in generator.permutation(lost)[:EXAMPLES]
     ]
     accuracy = subject.extractor.accuracy
-    measure = Measure(
+    estimate = Estimate(
         key="class_kept",
         column=NO_PRIOR,
-        title="Class kept under noise",
-        value=float(kept.mean()),
-        low=low,
-        high=high,
-        null=float(shares[0] @ shares[1]),
-        unit="share of images",
-        better=HIGHER,
+        value=float(unchanged.mean()),
+        low=found.low,
+        high=found.high,
+        chance=float(shares[0] @ shares[1]),
+        ideal=DEFINITIONS["class_kept"].ideal,
         n=subject.n,
         seed=subject.seed,
-        student=(
-            "How often a decoded picture still shows the same thing after its code was shaken a "
-            "little; 1 is always."
-        ),
-        researcher=(
-            f"P(c(decode(z + {NOISE} s eps)) = c(decode(z))), z the posterior mean of a held-out "
-            "image, s the codes' standard deviation along each axis, eps ~ N(0, I), c a small "
-            "classifier of the data set; the noise scales with the codes, so an AE's scale drops "
-            "out; the null pairs the two classes at random. A decoder that draws one class alone "
-            "has 1, and a null of 1."
-        ),
-        source=OUR_DEFINITION,
-        group=HEADLINE,
-        headline=True,
         note=feature_note(
             subject,
             ""
             if accuracy is None
             else f"The classifier is right about {accuracy:.1%} of held-out images.",
         ),
+        resamples=kept(found.resamples),
     )
-    return Findings((measure,), {"class_kept": examples})
+    return Findings((estimate,), {"class_kept": examples})
 
 
 def measure_linear_probe(subject: "ModelUnderTest") -> Findings:
@@ -228,34 +194,21 @@ def measure_linear_probe(subject: "ModelUnderTest") -> Findings:
     if labels is None or len(np.unique(labels)) < 2:
         return Findings(())
     right = probe(subject.mean.astype(np.float64), labels, seed=subject.seed) == labels
-    low, high = share_interval(right, subject.rng("linear probe"))
+    found = share_interval(right, subject.rng("linear probe"))
     _, counts = np.unique(labels, return_counts=True)
-    measure = Measure(
+    estimate = Estimate(
         key="linear_probe",
         column=NO_PRIOR,
-        title="Class by straight cuts",
         value=float(right.mean()),
-        low=low,
-        high=high,
-        null=float(counts.max() / len(labels)),
-        unit="share of images",
-        better=HIGHER,
+        low=found.low,
+        high=found.high,
+        chance=float(counts.max() / len(labels)),
+        ideal=DEFINITIONS["linear_probe"].ideal,
         n=len(labels),
         seed=subject.seed,
-        student=(
-            "How often the class of an image can be told from its code by straight cuts through "
-            "the latent space, though the model never saw a class."
-        ),
-        researcher=(
-            f"Held-out accuracy of multinomial logistic regression (C = 1) on standardised "
-            f"posterior means, {FOLDS} folds of the held-out images; it rises with D by itself; "
-            "the null is the largest class's share."
-        ),
-        source="Alain & Bengio 2017, arXiv:1610.01644",
-        group=INFORMATION,
         note=subject.note,
     )
-    return Findings((measure,))
+    return Findings((estimate,))
 
 
 def probe(codes: NDArray[np.float64], labels: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:

@@ -8,17 +8,9 @@ from numpy.typing import NDArray
 
 from explorer.errors import LatentError
 from explorer.regularity.bootstrap import mean_interval, median_interval, ratio_interval
+from explorer.regularity.definitions import AS_BUILT, DEFINITIONS, NO_PRIOR, SCALE_FAIR
+from explorer.regularity.estimate import Estimate, Findings
 from explorer.regularity.information import active_axes
-from explorer.regularity.measure import (
-    AS_BUILT,
-    GEOMETRY,
-    LOWER,
-    NO_DIRECTION,
-    NO_PRIOR,
-    SCALE_FAIR,
-    Findings,
-    Measure,
-)
 from explorer.regularity.prior import fit_gaussian
 
 if TYPE_CHECKING:
@@ -31,7 +23,6 @@ STEPS = 16
 # A decoder in float32 has no smaller singular value than this share of its largest.
 _SMALLEST_SHARE = 1e-6
 _SMALLEST = 1e-12
-_NO_NULL = "No value would mean nothing: it describes, and compares models of the same images."
 
 
 def measure_geometry(subject: "ModelUnderTest") -> Findings:
@@ -50,13 +41,13 @@ def measure_geometry(subject: "ModelUnderTest") -> Findings:
     from explorer.models.jacobian import pullback_metric
 
     active = active_axes(subject.mean, variational=subject.log_var is not None)
-    measures: list[Measure] = []
+    estimates: list[Estimate] = []
     if active.any():
         rows = subject.rng("jacobian").permutation(subject.n)[:JACOBIAN_CODES]
         metric = pullback_metric(subject.codec, subject.codes[rows])
         _, covariance = fit_gaussian(subject.codes)
         kept = np.ix_(active, active)
-        measures += measure_jacobian(
+        estimates += measure_jacobian(
             metric[:, kept[0], kept[1]], covariance[kept], seed=subject.seed, dim=subject.latent_dim
         )
         for column in (AS_BUILT, SCALE_FAIR):
@@ -67,7 +58,7 @@ def measure_geometry(subject: "ModelUnderTest") -> Findings:
                     for chunk in subject.chunks(CYCLE_DRAWS)
                 ]
             )
-            measures.append(
+            estimates.append(
                 measure_cycle(
                     draws[:, active],
                     again[:, active].astype(np.float64),
@@ -76,17 +67,17 @@ def measure_geometry(subject: "ModelUnderTest") -> Findings:
                     seed=subject.seed,
                 )
             )
-    measures += measure_paths(subject)
-    return Findings(tuple(measures))
+    estimates += measure_paths(subject)
+    return Findings(tuple(estimates))
 
 
 def measure_jacobian(
     metric: NDArray[np.float64], covariance: NDArray[np.float64], *, seed: int, dim: int
-) -> tuple[Measure, ...]:
+) -> tuple[Estimate, ...]:
     """Largest singular value, condition number and log volume of the decoder's Jacobian.
 
-    Each is a median over codes, and the codes are resampled. As built they are per unit of z,
-    scale-fair per standard deviation of the codes: of J S^(1/2).
+    Each is a median over codes, and the codes are resampled. For N(0, I) they are per unit of z,
+    for a fitted Gaussian per standard deviation of the codes: of J S^(1/2).
 
     Args:
         metric: J^T J at codes, on the active axes, (n, A, A).
@@ -101,70 +92,32 @@ def measure_jacobian(
     root = (vectors * np.sqrt(np.maximum(variances, 0.0))) @ vectors.T
     generator = np.random.default_rng([seed, 15])
     count = len(covariance)
-    note = f"{len(metric)} codes; on {count} active of {dim} axes. "
-    measures = []
+    note = f"{len(metric)} codes; on {count} active of {dim} dimensions."
+    estimates = []
     for column, scaled in ((AS_BUILT, metric), (SCALE_FAIR, root @ metric @ root)):
         values = singular_values(scaled)
-        unit = "unit of z" if column == AS_BUILT else "standard deviation of the codes"
-        found = (
-            (
-                "jacobian_largest",
-                "Steepest direction",
-                values[:, -1],
-                None,
-                f"grey levels (Euclidean over pixels) per {unit}",
-                "How much the picture changes, at most, when its code is moved by one step.",
-                f"Median over codes of the decoder mean image's largest singular value, per {unit}"
-                ", on active axes; it grows with the contrast and the number of pixels, so it "
-                "compares models of the same images.",
-            ),
-            (
-                "jacobian_condition",
-                "Steepest over flattest direction",
-                values[:, -1] / values[:, 0],
-                1.0,
-                "ratio",
-                "How much more the picture changes in the direction where it changes most than in "
-                "the one where it changes least; 1 would be alike in all.",
-                "Median over codes of the Jacobian's condition number on active axes, singular "
-                "values below 1e-6 of the largest counted as that; it has no stable direction: a "
-                "model that orders its axes by importance has a large one.",
-            ),
-            (
-                "jacobian_log_volume",
-                "Magnification",
-                np.log(values).sum(axis=1),
-                None,
-                f"nats, of grey levels per {unit}, over {count} axes",
-                "How much a small piece of the latent space is blown up on its way to pictures.",
-                "Median over codes of log sqrt det(J^T J) on active axes; models with different "
-                "numbers of active axes do not compare.",
-            ),
-        )
-        for key, title, each, null, unit_here, student, researcher in found:
+        found = {
+            "jacobian_largest": values[:, -1],
+            "jacobian_condition": values[:, -1] / values[:, 0],
+            "jacobian_log_volume": np.log(values).sum(axis=1),
+        }
+        for key, each in found.items():
             low, high = median_interval(each, generator)
-            measures.append(
-                Measure(
+            estimates.append(
+                Estimate(
                     key=key,
                     column=column,
-                    title=title,
                     value=float(np.median(each)),
                     low=low,
                     high=high,
-                    null=null,
-                    unit=unit_here,
-                    better=NO_DIRECTION,
+                    chance=None,
+                    ideal=None,
                     n=len(metric),
                     seed=seed,
-                    student=student,
-                    researcher=researcher,
-                    source="Odena et al. 2018, arXiv:1802.08768; Arvanitidis et al. 2018, "
-                    "arXiv:1710.11379",
-                    group=GEOMETRY,
-                    note=note + ("" if null is not None else _NO_NULL),
+                    note=note,
                 )
             )
-    return tuple(measures)
+    return tuple(estimates)
 
 
 def singular_values(metric: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -183,10 +136,10 @@ def measure_cycle(
     *,
     column: str,
     seed: int,
-) -> Measure:
+) -> Estimate:
     """How far a drawn code lies from where the encoder puts its picture.
 
-    The draws are resampled. The null is the same distance to the code of another draw's picture.
+    The draws are resampled. The chance level is the distance to the code of another draw's picture.
 
     Args:
         draws: from the prior of the column, on active axes, (n, A).
@@ -198,31 +151,18 @@ def measure_cycle(
     generator = np.random.default_rng([seed, 16, int(column == SCALE_FAIR)])
     scale = np.where(spread > 0.0, spread, 1.0)
     shifts = np.roll(again, 1, axis=0)
-    off, null = (np.sqrt((((one - draws) / scale) ** 2).mean(axis=1)) for one in (again, shifts))
-    low, high = mean_interval(off, generator)
-    return Measure(
+    off, chance = (np.sqrt((((one - draws) / scale) ** 2).mean(axis=1)) for one in (again, shifts))
+    found = mean_interval(off, generator)
+    return Estimate(
         key="cycle_error",
         column=column,
-        title="There and back",
         value=float(off.mean()),
-        low=low,
-        high=high,
-        null=float(null.mean()),
-        unit="standard deviations of the codes, an axis",
-        better=NO_DIRECTION,
+        low=found.low,
+        high=found.high,
+        chance=float(chance.mean()),
+        ideal=None,
         n=len(draws),
         seed=seed,
-        student=(
-            "How far a random code lies from the code that its own picture gets when it is shown "
-            "to the encoder."
-        ),
-        researcher=(
-            "E|encode(decode(z)) - z|, root mean square over active axes in standard deviations of "
-            "the codes, z from this column's prior; the null takes another draw's picture. It "
-            "has no stable direction: a VAE's posterior mean is shrunk towards 0 by design."
-        ),
-        source="our definition",
-        group=GEOMETRY,
     )
 
 
@@ -249,7 +189,7 @@ class PathLengths:
         return cls(steps.sum(axis=1), steps.shape[1] * (steps**2).sum(axis=1), chord)
 
 
-def measure_paths(subject: "ModelUnderTest") -> tuple[Measure, ...]:
+def measure_paths(subject: "ModelUnderTest") -> tuple[Estimate, ...]:
     """Perceptual path length and arc over chord on straight paths between pairs of codes.
 
     Pairs of different held-out images, 16 steps from code to code. The pairs are resampled.
@@ -270,8 +210,8 @@ def measure_paths(subject: "ModelUnderTest") -> tuple[Measure, ...]:
     return path_measures(lengths, seed=subject.seed, note=subject.extractor.note)
 
 
-def path_measures(lengths: PathLengths, *, seed: int, note: str = "") -> tuple[Measure, ...]:
-    """The two measures of paths; none where no path has two ends that differ.
+def path_measures(lengths: PathLengths, *, seed: int, note: str = "") -> tuple[Estimate, ...]:
+    """The two metrics of paths; none where no path has two ends that differ.
 
     Args:
         lengths: of P paths.
@@ -287,56 +227,22 @@ def path_measures(lengths: PathLengths, *, seed: int, note: str = "") -> tuple[M
     if not kept.all():
         sayings.append(f"{int((~kept).sum())} paths whose ends look alike are left out.")
     arc, energy, chord = lengths.arc[kept], lengths.energy[kept], lengths.chord[kept]
-    energy_low, energy_high = ratio_interval(energy, chord**2, generator)
-    bend_low, bend_high = ratio_interval(arc, chord, generator)
-    return (
-        Measure(
-            key="perceptual_path_length",
+    return tuple(
+        Estimate(
+            key=key,
             column=NO_PRIOR,
-            title="Evenness of the way",
-            value=float(energy.mean() / (chord**2).mean()),
-            low=energy_low,
-            high=energy_high,
-            null=1.0,
-            unit="times that of a straight, even way",
-            better=LOWER,
+            value=float(above.mean() / below.mean()),
+            low=low,
+            high=high,
+            chance=None,
+            ideal=DEFINITIONS[key].ideal,
             n=len(arc),
             seed=seed,
-            student=(
-                "How jerkily the picture changes on the straight way from one image's code to "
-                "another's; 1 is a change as even as can be."
-            ),
-            researcher=(
-                "Perceptual path length, E[S sum |step|^2] with S = 16 steps of lerp between "
-                "posterior means, in features, over E[|chord|^2], so that the features' scale "
-                "drops out; at least 1, by Jensen."
-            ),
-            source="Karras et al. 2019, section 4.1, arXiv:1812.04948; normalised by us",
-            group=GEOMETRY,
             note=" ".join(sayings),
-        ),
-        Measure(
-            key="arc_over_chord",
-            column=NO_PRIOR,
-            title="Detour of the way",
-            value=float(arc.mean() / chord.mean()),
-            low=bend_low,
-            high=bend_high,
-            null=1.0,
-            unit="times the straight distance",
-            better=LOWER,
-            n=len(arc),
-            seed=seed,
-            student=(
-                "How much longer the way of the pictures is than the direct one, on the straight "
-                "way between two codes; 1 is no detour."
-            ),
-            researcher=(
-                "Mean arc over mean chord in features, 16 steps of lerp between posterior means of "
-                "pairs of held-out images; at least 1."
-            ),
-            source="after Shao, Kumar & Fletcher 2018, arXiv:1711.08014; our definition",
-            group=GEOMETRY,
-            note=" ".join(sayings),
-        ),
+        )
+        for key, above, below in (
+            ("perceptual_path_length", energy, chord**2),
+            ("arc_over_chord", arc, chord),
+        )
+        for low, high in (ratio_interval(above, below, generator),)
     )

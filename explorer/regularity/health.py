@@ -27,7 +27,7 @@ from explorer.models.checkpoint import (
     load_encodings,
 )
 from explorer.models.config import CheckpointConfig
-from explorer.regularity.measure import NO_PRIOR
+from explorer.regularity.definitions import NO_PRIOR
 from explorer.regularity.report import RegularityReport, load_report
 from explorer.training.collapse import (
     FEWEST_STEPS,
@@ -227,10 +227,10 @@ class _Error:
 
 
 def _error(report: RegularityReport | None, key: str) -> _Error | None:
-    found = None if report is None else report.measure(key, NO_PRIOR)
-    if found is None or found.low is None or found.high is None or found.null is None:
+    found = None if report is None else report.estimate(key, NO_PRIOR)
+    if found is None or found.low is None or found.high is None or found.chance is None:
         return None
-    return _Error(found.value, found.low, found.high, found.null)
+    return _Error(found.value, found.low, found.high, found.chance)
 
 
 def _train_longer(history: Sequence[Mapping[str, float]], config: CheckpointConfig) -> str:

@@ -8,33 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.latent.neighbours import nearest
-from explorer.regularity.bootstrap import exceedance_interval, exceedance_threshold
-from explorer.regularity.measure import (
-    AS_BUILT,
-    HEADLINE,
-    MIXTURE,
-    NEAR_NULL,
-    OUR_DEFINITION,
-    PRIOR,
-    SCALE_FAIR,
-    Measure,
-)
-from explorer.regularity.mixture import COMPONENTS, Mixture
+from explorer.regularity.bootstrap import Interval, exceedance_interval, exceedance_threshold
+from explorer.regularity.definitions import AS_BUILT, FAR_SHARE, MIXTURE, SCALE_FAIR
+from explorer.regularity.estimate import Estimate
+from explorer.regularity.mixture import Mixture
 from explorer.regularity.prior import draw_gaussian, fit_gaussian
 
 # The fifth neighbour, not the first: a single stray code does not fill a hole.
 NEIGHBOUR = 5
-QUANTILE = 0.95
-NULL = 1.0 - QUANTILE
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share of points, 0 to 1, with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
+QUANTILE = 1.0 - FAR_SHARE
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +52,14 @@ class Holes:
     """Hole rate and escape rate under one prior, and the points behind them.
 
     Attributes:
-        hole_rate, escape_rate: the measures.
+        hole_rate, escape_rate: the estimates.
         draws: from the prior, (N, D).
         from_draws: how far each draw lies from the codes.
         from_codes: how far each code lies from the draws.
     """
 
-    hole_rate: Measure
-    escape_rate: Measure
+    hole_rate: Estimate
+    escape_rate: Estimate
     draws: NDArray[np.float64]
     from_draws: Distances
     from_codes: Distances
@@ -118,7 +100,9 @@ class Holes:
         }
 
 
-def measure_holes(codes: NDArray[np.float64], *, column: str, seed: int) -> tuple[Measure, Measure]:
+def measure_holes(
+    codes: NDArray[np.float64], *, column: str, seed: int
+) -> tuple[Estimate, Estimate]:
     """Hole rate and escape rate under one prior (see `find_holes`).
 
     Args:
@@ -164,66 +148,35 @@ def find_holes(
     n = len(codes)
     # The two Gaussian priors had their streams before there was a mixture.
     generator = np.random.default_rng([seed, 4, (AS_BUILT, SCALE_FAIR, MIXTURE).index(column)])
-    draws, prior = _draw_prior(codes, column, mixture, generator)
-    headline = column != MIXTURE
-
+    draws = _draw_prior(codes, column, mixture, generator)
     if own is None:
         own = Distances.between(codes, codes, exclude_self=True)
     from_draws = Distances.between(draws, codes)
-    hole = _far_share(from_draws, own, generator)
     from_codes = Distances.between(codes, draws)
-    escape = _far_share(from_codes, Distances.between(draws, draws, exclude_self=True), generator)
-    hole_rate = Measure(
-        key="hole_rate",
-        column=column,
-        title="Holes",
-        value=hole.value,
-        low=hole.low,
-        high=hole.high,
-        null=NULL,
-        unit="share of prior draws",
-        better=NEAR_NULL,
-        n=n,
-        seed=seed,
-        student=(
-            "How many random codes fall where no image has its code, so that the decoder must "
-            "guess; 0.05 is what a cloud without holes gives."
-        ),
-        researcher=(
-            f"P(z ~ {prior}: distance to the 5th nearest code exceeds the 95th percentile of the "
-            "codes' own, leave-one-out), codes being aggregate-posterior samples; a cloud wider "
-            "than the prior hides its holes, so read it with the escape rate."
-        ),
-        source=OUR_DEFINITION,
-        group=HEADLINE if headline else PRIOR,
-        headline=headline,
+    among_draws = Distances.between(draws, draws, exclude_self=True)
+
+    def estimate(key: str, points: Distances, cloud: Distances) -> Estimate:
+        value, found = _far_share(points, cloud, generator)
+        return Estimate(
+            key=key,
+            column=column,
+            value=value,
+            low=found.low,
+            high=found.high,
+            chance=None,
+            ideal=FAR_SHARE,
+            n=n,
+            seed=seed,
+            resamples=found.kept,
+        )
+
+    return Holes(
+        estimate("hole_rate", from_draws, own),
+        estimate("escape_rate", from_codes, among_draws),
+        draws,
+        from_draws,
+        from_codes,
     )
-    escape_rate = Measure(
-        key="escape_rate",
-        column=column,
-        title="Escapes",
-        value=escape.value,
-        low=escape.low,
-        high=escape.high,
-        null=NULL,
-        unit="share of codes",
-        better=NEAR_NULL,
-        n=n,
-        seed=seed,
-        student=(
-            "How many images have their code where random codes never fall, so that such images "
-            "are never drawn; 0.05 is what a cloud that fits the prior gives."
-        ),
-        researcher=(
-            f"P(code: distance to the 5th nearest of as many draws from {prior} exceeds the 95th "
-            "percentile of the draws' own, leave-one-out); a cloud much smaller than the prior "
-            "never escapes, so read it with the hole rate."
-        ),
-        source=OUR_DEFINITION,
-        group=HEADLINE if headline else PRIOR,
-        headline=headline,
-    )
-    return Holes(hole_rate, escape_rate, draws, from_draws, from_codes)
 
 
 def _draw_prior(
@@ -231,15 +184,15 @@ def _draw_prior(
     column: str,
     mixture: Mixture | None,
     generator: np.random.Generator,
-) -> tuple[NDArray[np.float64], str]:
-    """As many draws from a column's prior as there are codes, (N, D), and its name."""
+) -> NDArray[np.float64]:
+    """As many draws from a column's prior as there are codes, (N, D)."""
     n, dim = codes.shape
     if column == MIXTURE:
         assert mixture is not None
-        return mixture.sample(n, generator), f"{COMPONENTS} Gaussians fitted to the codes"
+        return mixture.sample(n, generator)
     if column == SCALE_FAIR:
-        return draw_gaussian(*fit_gaussian(codes), n, generator), "N(m, S) fitted to the codes"
-    return draw_gaussian(np.zeros(dim), np.eye(dim), n, generator), "N(0, I)"
+        return draw_gaussian(*fit_gaussian(codes), n, generator)
+    return draw_gaussian(np.zeros(dim), np.eye(dim), n, generator)
 
 
 def plain(value: float) -> float:
@@ -252,8 +205,10 @@ def plain_code(code: NDArray[np.floating[Any]]) -> list[float]:
     return [plain(value) for value in code]
 
 
-def _far_share(points: Distances, own: Distances, generator: np.random.Generator) -> Share:
+def _far_share(
+    points: Distances, own: Distances, generator: np.random.Generator
+) -> tuple[float, Interval]:
     """The share of points that lie farther from a cloud than 95 % of the cloud lies from itself."""
     value = float((points.fifth > exceedance_threshold(own.fifth, QUANTILE)).mean())
-    low, high = exceedance_interval(points.fifth, own.fifth, QUANTILE, generator)
-    return Share(value, min(low, value), max(high, value))
+    found = exceedance_interval(points.fifth, own.fifth, QUANTILE, generator)
+    return value, Interval(min(found.low, value), max(found.high, value), found.resamples)

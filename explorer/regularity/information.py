@@ -11,15 +11,8 @@ from explorer.errors import LatentError
 from explorer.latent.axes import ACTIVE_VARIANCE, kl_per_axis
 from explorer.latent.codes import checked_codes
 from explorer.regularity.bootstrap import RESAMPLES, mean_interval
-from explorer.regularity.measure import (
-    INFORMATION,
-    LOWER,
-    NEAR_NULL,
-    NO_DIRECTION,
-    NO_PRIOR,
-    Findings,
-    Measure,
-)
+from explorer.regularity.definitions import DEFINITIONS, NO_PRIOR
+from explorer.regularity.estimate import Estimate, Findings
 
 # Codes at which the aggregate posterior is evaluated, each against every image. Their number is
 # what the intervals are made of; the time grows with it, with N and with D.
@@ -30,53 +23,6 @@ _CHUNK = 1_000_000
 _LOG_2PI = math.log(2.0 * math.pi)
 # From here on the images are told apart so well that N is what limits the mutual information.
 _NEAR_CEILING = 0.9
-
-
-@dataclass(frozen=True)
-class _Words:
-    """What a measure is called and how it is explained, as in `Measure`."""
-
-    key: str
-    title: str
-    student: str
-    researcher: str
-
-
-_MUTUAL_INFORMATION = _Words(
-    key="mutual_information",
-    title="Information about the image",
-    student=(
-        "How well one can tell from a code which of the images it came from: 0 means not at all."
-    ),
-    researcher=(
-        "I(x; z) = E[log q(z|x) - log q(z)] with q(z) the mixture of all N posteriors, the code's "
-        "own included, so never above log N: a lower bound on that of endless images."
-    ),
-)
-_TOTAL_CORRELATION = _Words(
-    key="total_correlation",
-    title="Dependence between axes",
-    student=(
-        "How much the latent axes say about each other: at the null they say nothing, and each "
-        "axis can be drawn by itself."
-    ),
-    researcher=(
-        "KL(q(z) || prod_d q(z_d)) with full sums over the N posteriors; biased upwards at finite "
-        "N where posteriors are narrow, so its null is the same estimate with each axis's "
-        "posteriors dealt to the images anew."
-    ),
-)
-_DIMENSION_WISE = _Words(
-    key="dimension_wise_kl",
-    title="Distance from the prior, axis by axis",
-    student=(
-        "How far the codes lie from the prior's bell curve when every axis is looked at by itself."
-    ),
-    researcher=(
-        "sum_d KL(q(z_d) || N(0, 1)), q(z_d) the mixture of all N marginal posteriors; unlike the "
-        "prior match it sees more than mean and variance, and no dependence."
-    ),
-)
 
 
 def measure_information(
@@ -108,30 +54,17 @@ def measure_information(
         rows = _axis_rows(means, None, ACTIVE_VARIANCE * scale)
         return Findings((active,), {"axes": rows})
     kl = kl_per_axis(means, log_var)
-    low, high = mean_interval(kl.sum(axis=1), np.random.default_rng([seed, 11]))
-    total = Measure(
+    found = mean_interval(kl.sum(axis=1), np.random.default_rng([seed, 11]))
+    total = Estimate(
         key="kl",
         column=NO_PRIOR,
-        title="KL to the prior",
         value=float(kl.sum(axis=1).mean()),
-        low=low,
-        high=high,
-        null=0.0,
-        unit="nats per image",
-        better=NO_DIRECTION,
+        low=found.low,
+        high=found.high,
+        chance=0.0,
+        ideal=None,
         n=len(means),
         seed=seed,
-        student=(
-            "How much more precisely the encoder places an image than a random code is placed: the "
-            "price of telling the images apart."
-        ),
-        researcher=(
-            "KL(q(z|x) || N(0, I)) in closed form, summed over axes and averaged over held-out "
-            "images; 0 is a posterior that ignores its image. It is the sum of the three terms "
-            "below up to their sampling error."
-        ),
-        source="Kingma & Welling 2014, arXiv:1312.6114, appendix B",
-        group=INFORMATION,
         note=note,
     )
     split = measure_kl_split(means, log_var, seed=seed, note=note)
@@ -152,7 +85,7 @@ def active_axes(mean: NDArray[np.floating], *, variational: bool) -> NDArray[np.
 
 def _active_units(
     means: NDArray[np.float64], *, variational: bool, seed: int, note: str
-) -> Measure:
+) -> Estimate:
     n, dim = means.shape
     generator = np.random.default_rng([seed, 10])
     count = int(active_axes(means, variational=variational).sum())
@@ -165,30 +98,20 @@ def _active_units(
         scale = 1.0 if variational else variances.max()
         resampled[draw] = (variances > ACTIVE_VARIANCE * scale).sum()
     low, high = np.quantile(resampled, (0.025, 0.975))
-    relative = "" if variational else "An AE's axes count as active over 0.01 of its widest axis."
-    return Measure(
+    sayings = [f"Of {dim} latent dimensions."]
+    if not variational:
+        sayings.append("An AE's dimensions count as active over 0.01 of its widest one.")
+    return Estimate(
         key="active_units",
         column=NO_PRIOR,
-        title="Active axes",
         value=float(count),
         low=min(float(low), count),
         high=max(float(high), count),
-        null=0.0,
-        unit=f"of {dim} latent axes",
-        better=NO_DIRECTION,
+        chance=None,
+        ideal=None,
         n=n,
         seed=seed,
-        student=(
-            "How many latent axes the model uses at all; moving a code along any other changes "
-            "nothing in the picture."
-        ),
-        researcher=(
-            "Axes with Var_x(E[z|x]) > 0.01 over held-out images; an AE's scale is arbitrary, so "
-            "its threshold is 0.01 of its widest axis (our choice)."
-        ),
-        source="Burda et al. 2016, section 5.2, arXiv:1509.00519",
-        group=INFORMATION,
-        note=" ".join(part for part in (relative, note) if part),
+        note=" ".join([*sayings, *([note] if note else [])]),
     )
 
 
@@ -277,12 +200,12 @@ def _log_mean_exp(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def measure_kl_split(
     mean: NDArray[np.floating], log_var: NDArray[np.floating], *, seed: int, note: str = ""
-) -> tuple[Measure, Measure, Measure]:
+) -> tuple[Estimate, Estimate, Estimate]:
     """Mutual information, total correlation and dimension-wise KL of held-out images.
 
-    The codes at which they are evaluated are resampled. The null of the total correlation is
-    measured at the same N: each axis's posteriors are dealt to the images anew, which keeps every
-    marginal and leaves no dependence.
+    The codes at which they are evaluated are resampled. The ideal value of the total
+    correlation is measured at the same N: each axis's posteriors are dealt to the images at random,
+    which keeps every marginal and leaves no dependence.
 
     Args:
         mean: posterior means, (N, D), N at least 2.
@@ -304,7 +227,7 @@ def measure_kl_split(
     # Drawn in float64: in float32, posteriors narrower than a float32 step would lose their draws.
     found = _split_at(means, log_variances, rows, seed)
     dealt = [generator.permutation(n) for _ in range(dim)]
-    null = _split_at(
+    dealt_split = _split_at(
         np.column_stack([means[order, axis] for axis, order in enumerate(dealt)]),
         np.column_stack([log_variances[order, axis] for axis, order in enumerate(dealt)]),
         rows,
@@ -318,50 +241,47 @@ def measure_kl_split(
         notes.append("The value is at that ceiling: the model tells the images apart, and more.")
         correlation_notes.append(
             "The mutual information is at its ceiling, so that this is an upper bound; read it "
-            "beside its null."
+            "beside its ideal value."
         )
     if count < n:
         correlation_notes.append(f"Evaluated at {count:,} codes against all {n:,} images.")
         notes.append(f"Evaluated at {count:,} codes against all {n:,} images.")
 
-    def measure(
-        values: NDArray[np.float64], sayings: list[str], null: float, better: str, words: _Words
-    ) -> Measure:
-        low, high = mean_interval(values, generator)
-        return Measure(
-            key=words.key,
+    def estimate(
+        key: str,
+        values: NDArray[np.float64],
+        sayings: list[str],
+        *,
+        chance: float | None = None,
+        ideal: float | None = None,
+    ) -> Estimate:
+        found = mean_interval(values, generator)
+        return Estimate(
+            key=key,
             column=NO_PRIOR,
-            title=words.title,
             value=float(values.mean()),
-            low=low,
-            high=high,
-            null=null,
-            unit="nats per image",
-            better=better,
+            low=found.low,
+            high=found.high,
+            chance=chance,
+            ideal=ideal,
             n=n,
             seed=seed,
-            student=words.student,
-            researcher=words.researcher,
-            source="Hoffman & Johnson 2016; Chen et al. 2018, arXiv:1802.04942",
-            group=INFORMATION,
             note=" ".join([*sayings, *([note] if note else [])]),
         )
 
     return (
-        measure(found.mutual_information, notes, 0.0, NO_DIRECTION, _MUTUAL_INFORMATION),
-        measure(
+        estimate("mutual_information", found.mutual_information, notes, chance=0.0),
+        estimate(
+            "total_correlation",
             found.total_correlation,
             correlation_notes,
-            float(null.total_correlation.mean()),
-            NEAR_NULL,
-            _TOTAL_CORRELATION,
+            ideal=float(dealt_split.total_correlation.mean()),
         ),
-        measure(
+        estimate(
+            "dimension_wise_kl",
             found.dimension_wise,
             correlation_notes[-1:] if count < n else [],
-            0.0,
-            LOWER,
-            _DIMENSION_WISE,
+            ideal=DEFINITIONS["dimension_wise_kl"].ideal,
         ),
     )
 

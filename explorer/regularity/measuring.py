@@ -1,4 +1,4 @@
-"""Every measure of one model, in order, as one report."""
+"""Every metric of one model, in order, as one report."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from explorer.regularity.definitions import AS_BUILT, MIXTURE, SCALE_FAIR
+from explorer.regularity.estimate import Estimate, Findings
 from explorer.regularity.factors import measure_factors
 from explorer.regularity.feature_measures import (
     measure_class_kept,
@@ -16,13 +18,12 @@ from explorer.regularity.feature_measures import (
 from explorer.regularity.geometry import measure_geometry
 from explorer.regularity.holes import Distances, find_holes
 from explorer.regularity.information import measure_information
-from explorer.regularity.measure import AS_BUILT, MIXTURE, SCALE_FAIR, Findings, Measure
 from explorer.regularity.neighbourhood import measure_knn_accuracy
 from explorer.regularity.prior import measure_mmd, measure_prior_match
 from explorer.regularity.reconstruction import measure_reconstruction
-from explorer.regularity.report import RegularityReport, checked_held_out
+from explorer.regularity.report import RegularityReport
 from explorer.regularity.samples import measure_coverage_ratio, measure_samples
-from explorer.regularity.subject import ModelUnderTest
+from explorer.regularity.subject import EncodedImages, ModelUnderTest, checked_held_out
 
 Progress = Callable[[str, float], None]
 """Told what is being measured and the share that is done, 0 to 1; may raise to stop it."""
@@ -30,27 +31,29 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Family:
-    """Measures that are taken together.
+    """Metrics that are estimated together.
 
     Attributes:
         words: what is being measured, for people.
         cost: its share of the time, in seconds on two cores for 10,000 MNIST images.
-        measure: takes them.
+        measure: estimates them.
         headline: whether they are among the eight that are shown first.
+        decodes: whether it needs the decoder, or what images look like, beside the encodings.
     """
 
     words: str
     cost: float
-    measure: Callable[[ModelUnderTest], Findings]
+    measure: Callable[[Any], Findings]
     headline: bool = True
+    decodes: bool = False
 
 
-def _encoding(subject: ModelUnderTest) -> Findings:
+def _encoding(subject: EncodedImages) -> Findings:
     checked_held_out(subject.held_out)
     return Findings(())
 
 
-def _reconstruction(subject: ModelUnderTest) -> Findings:
+def _reconstruction(subject: EncodedImages) -> Findings:
     found = subject.held_out
     return Findings(
         measure_reconstruction(
@@ -63,18 +66,18 @@ def _reconstruction(subject: ModelUnderTest) -> Findings:
     )
 
 
-def _neighbours(subject: ModelUnderTest) -> Findings:
+def _neighbours(subject: EncodedImages) -> Findings:
     if subject.labels is None:
         return Findings(())
     means = subject.mean.astype(np.float64)
     return Findings((measure_knn_accuracy(means, subject.labels, seed=subject.seed),))
 
 
-def _prior_match(subject: ModelUnderTest) -> Findings:
+def _prior_match(subject: EncodedImages) -> Findings:
     return Findings(measure_prior_match(subject.codes, seed=subject.seed))
 
 
-def _holes(subject: ModelUnderTest, columns: Sequence[str]) -> Findings:
+def _holes(subject: EncodedImages, columns: Sequence[str]) -> Findings:
     own = Distances.between(subject.codes, subject.codes, exclude_self=True)
     findings = []
     for column in columns:
@@ -87,19 +90,19 @@ def _holes(subject: ModelUnderTest, columns: Sequence[str]) -> Findings:
     return merge(findings)
 
 
-def _gaussian_holes(subject: ModelUnderTest) -> Findings:
+def _gaussian_holes(subject: EncodedImages) -> Findings:
     return _holes(subject, (AS_BUILT, SCALE_FAIR))
 
 
-def _mixture_holes(subject: ModelUnderTest) -> Findings:
+def _mixture_holes(subject: EncodedImages) -> Findings:
     return _holes(subject, (MIXTURE,))
 
 
-def _information(subject: ModelUnderTest) -> Findings:
+def _information(subject: EncodedImages) -> Findings:
     return measure_information(subject.mean, subject.log_var, seed=subject.seed)
 
 
-def _mmd(subject: ModelUnderTest) -> Findings:
+def _mmd(subject: EncodedImages) -> Findings:
     return measure_mmd(subject.codes, seed=subject.seed)
 
 
@@ -109,31 +112,37 @@ FAMILIES = (
     Family("neighbours", 2.0, _neighbours),
     Family("prior match", 1.0, _prior_match),
     Family("holes and escapes", 4.0, _gaussian_holes),
-    Family("coverage of samples", 7.0, measure_coverage_ratio),
-    Family("realism of midpoints", 1.5, measure_midpoint_realism),
-    Family("class kept under noise", 2.5, measure_class_kept),
+    Family("coverage of samples", 7.0, measure_coverage_ratio, decodes=True),
+    Family("realism of midpoints", 1.5, measure_midpoint_realism, decodes=True),
+    Family("class kept under noise", 2.5, measure_class_kept, decodes=True),
     Family("information in the code", 5.0, _information, headline=False),
     Family("kernel distance from the prior", 1.5, _mmd, headline=False),
     Family("a mixture fitted to the codes", 2.0, _mixture_holes, headline=False),
-    Family("samples", 8.5, measure_samples, headline=False),
-    Family("linear probe", 1.5, measure_linear_probe, headline=False),
-    Family("the decoder's geometry", 3.5, measure_geometry, headline=False),
-    Family("known factors", 5.0, measure_factors, headline=False),
+    Family("samples", 8.5, measure_samples, headline=False, decodes=True),
+    Family("linear probe", 1.5, measure_linear_probe, headline=False, decodes=True),
+    Family("the decoder's geometry", 3.5, measure_geometry, headline=False, decodes=True),
+    Family("known factors", 5.0, measure_factors, headline=False, decodes=True),
 )
+HEADLINE_FAMILIES = tuple(family for family in FAMILIES if family.headline)
+ENCODING_FAMILIES = tuple(family for family in HEADLINE_FAMILIES if not family.decodes)
+"""What can be measured of encodings and reconstruction errors alone, in seconds."""
 _FEATURE_COST = 20.0  # as if trained half the time: mostly it is kept from an earlier one
 
 
 def measure_all(
-    subject: ModelUnderTest, *, details: bool = True, progress: Progress | None = None
+    subject: EncodedImages,
+    *,
+    families: Sequence[Family] = FAMILIES,
+    progress: Progress | None = None,
 ) -> RegularityReport:
-    """Take every measure of a model that can be taken of it.
+    """Estimate every metric of some families that can be had of a model.
 
-    Without labels there is neither class nor neighbour accuracy, without known factors no measure
+    Without labels there is neither class nor neighbour accuracy, without known factors no metric
     of them; an AE has no KL.
 
     Args:
-        subject: the model and the images to measure it with.
-        details: whether to take more than the headline eight.
+        subject: what is measured: a `ModelUnderTest` where a family decodes.
+        families: which metrics, in order; the first one checks the encodings.
         progress: told what is being measured and the share that is done; may raise to stop.
 
     Raises:
@@ -141,21 +150,24 @@ def measure_all(
             not finite.
         DataError: images that do not fit the feature space.
     """
-    families = [family for family in FAMILIES if family.headline or details]
-    whole = _FEATURE_COST + sum(family.cost for family in families)
+    decodes = any(family.decodes for family in families)
+    feature_cost = _FEATURE_COST if decodes else 0.0
+    whole = feature_cost + sum(family.cost for family in families)
     done = 0.0
 
     def tell(words: str, share: float | None = None) -> None:
         if progress is not None:
-            progress(words, (done + (share or 0.0) * _FEATURE_COST) / whole)
+            progress(words, (done + (share or 0.0) * feature_cost) / whole)
 
     # A model that cannot be measured is told before a classifier is trained for it.
     tell(families[0].words)
     findings = [families[0].measure(subject)]
     done += families[0].cost
-    tell("loading the feature space")
-    subject.load_extractor(tell)
-    done += _FEATURE_COST
+    if decodes:
+        assert isinstance(subject, ModelUnderTest)
+        tell("loading the feature space")
+        subject.load_extractor(tell)
+        done += feature_cost
     # Thousands of small products: beside other work on the machine, a second thread that waits
     # by spinning makes them two to four times slower.
     with threadpool_limits(1, user_api="blas"):
@@ -167,39 +179,24 @@ def measure_all(
     if progress is not None:
         progress("measured", 1.0)
     return RegularityReport(
-        tuple(_with_note(subject.note, measure) for measure in found.measures),
+        tuple(_with_note(subject.note, one) for one in found.estimates),
         n=subject.n,
         seed=subject.seed,
-        examples=found.examples,
-        inputs=_inputs(subject),
+        examples=found.examples if decodes else {},
+        inputs=subject.inputs() if decodes else {},
     )
 
 
 def merge(findings: Sequence[Findings]) -> Findings:
-    """The measures one after the other, and the examples of each key likewise."""
+    """The estimates one after the other, and the examples of each key likewise."""
     examples: dict[str, list[Any]] = {}
     for one in findings:
         for key, entries in one.examples.items():
             examples.setdefault(key, []).extend(entries)
-    return Findings(tuple(measure for one in findings for measure in one.measures), examples)
+    return Findings(tuple(one for part in findings for one in part.estimates), examples)
 
 
-def _with_note(note: str, measure: Measure) -> Measure:
-    if note in measure.note:
-        return measure
-    return replace(measure, note=" ".join(part for part in (measure.note, note) if part))
-
-
-def _inputs(subject: ModelUnderTest) -> dict[str, str]:
-    """What the figures rest on beside the seed, in words and hashes."""
-    accuracy = subject.extractor.accuracy
-    features = (
-        subject.extractor.note
-        if accuracy is None
-        else f"a classifier of the same data, right on {100 * accuracy:.1f} % of held-out images"
-    )
-    return {
-        "model": subject.config.name,
-        "data": subject.config.data.fingerprint,
-        "features": features,
-    }
+def _with_note(note: str, estimate: Estimate) -> Estimate:
+    if note in estimate.note:
+        return estimate
+    return replace(estimate, note=" ".join(part for part in (estimate.note, note) if part))

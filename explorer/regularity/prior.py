@@ -3,107 +3,88 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.regularity.bootstrap import centred_interval
-from explorer.regularity.measure import (
-    AS_BUILT,
-    HEADLINE,
-    LOWER,
-    OUR_DEFINITION,
-    PRIOR,
-    SCALE_FAIR,
-    Findings,
-    Measure,
-)
+from explorer.regularity.bootstrap import centred_interval, kept
+from explorer.regularity.definitions import AS_BUILT, DEFINITIONS, SCALE_FAIR
+from explorer.regularity.estimate import Estimate, Findings
 
 # A cloud that is flat along some direction is infinitely far from N(0, I); with its variance
 # counted as no less than this, such a direction costs 6.4 nats and the figure stays a number.
 VARIANCE_FLOOR = 1e-6
 _RESAMPLES = 500
-_NULL_DRAWS = 20
 # The kernel between all pairs of 4,000 codes takes 128 MB; the estimate is unbiased at any number.
 MMD_CODES = 4000
 # Directions of less than this share of the widest one's variance are flat: rounding, not codes.
 _FLAT = 1e-12
 
 
-def measure_prior_match(codes: NDArray[np.float64], *, seed: int) -> tuple[Measure, Measure]:
-    """KL(N(m, S) || N(0, I)) / D, m and S of the codes; as built and scale-fair.
+def measure_prior_match(codes: NDArray[np.float64], *, seed: int) -> tuple[Estimate, Estimate]:
+    """KL(N(m, S) || N(0, I)) / D, m and S of the codes, less its bias; and 0 for the fitted prior.
 
-    The codes are resampled; the interval is the spread of the resamples about the value. The null
-    is measured: the mean over 20 sets of as many draws from N(0, I) as there are codes.
+    The codes are resampled; the interval is the spread of the resamples about the value.
 
     Args:
         codes: aggregate posterior samples of a VAE, codes of an AE, (N, D), N at least D + 2.
-        seed: of the resamples and of the null's draws.
+        seed: of the resamples.
     """
     n, dim = codes.shape
     generator = np.random.default_rng([seed, 3])
     mean, covariance = fit_gaussian(codes)
-    value = kl_to_standard_normal(mean, covariance) / dim
+    bias = kl_bias(covariance, n)
+    value = max(kl_to_standard_normal(mean, covariance) - bias, 0.0) / dim
     resampled = np.empty(_RESAMPLES)
     for draw in range(_RESAMPLES):
         counts = generator.multinomial(n, np.full(n, 1.0 / n))
         resampled[draw] = kl_to_standard_normal(*fit_gaussian(codes, counts)) / dim
     low, high = centred_interval(value, resampled)
-    null = float(
-        np.mean(
-            [
-                kl_to_standard_normal(*fit_gaussian(generator.standard_normal((n, dim)))) / dim
-                for _ in range(_NULL_DRAWS)
-            ]
-        )
-    )
-    as_built = Measure(
+    ideal = DEFINITIONS["prior_match"].ideal
+    against_prior = Estimate(
         key="prior_match",
         column=AS_BUILT,
-        title="Distance from the prior",
         value=value,
         low=max(low, 0.0),
         high=high,
-        null=null,
-        unit="nats per latent axis",
-        better=LOWER,
+        chance=None,
+        ideal=ideal,
         n=n,
         seed=seed,
-        student=(
-            "How far the cloud of all codes is from the round cloud that random codes are drawn "
-            "from: 0 would mean the same centre, width and shape."
-        ),
-        researcher=(
-            "KL(N(m, S) || N(0, I)) / D with m, S of aggregate-posterior samples (variances below "
-            "1e-6 counted as 1e-6): the Gaussian part of KL(q(z) || p(z)) and so a lower bound on "
-            "it, blind to holes; the null is what as many draws from the prior give."
-        ),
-        source=f"{OUR_DEFINITION}, after KL(q(z) || p(z)) in Hoffman & Johnson 2016",
-        group=HEADLINE,
-        headline=True,
+        resamples=kept(resampled - resampled.mean() + value),
     )
-    scale_fair = Measure(
+    against_fit = Estimate(
         key="prior_match",
         column=SCALE_FAIR,
-        title="Distance from the prior",
         value=0.0,
         low=0.0,
         high=0.0,
-        null=0.0,
-        unit="nats per latent axis",
-        better=LOWER,
+        chance=None,
+        ideal=ideal,
         n=n,
         seed=seed,
-        student=(
-            "Always 0, and no merit of the model: here the prior is a Gaussian that was fitted to "
-            "these very codes."
-        ),
-        researcher=(
-            "0 by construction, not measured: the scale-fair prior is N(m, S) itself; what it "
-            "cannot mend is in the hole and escape rates of this column."
-        ),
-        source=f"{OUR_DEFINITION}, after the density fitted to an AE's codes in Ghosh et al. 2020, "
-        "arXiv:1903.12436",
-        group=HEADLINE,
-        headline=True,
     )
-    return as_built, scale_fair
+    return against_prior, against_fit
+
+
+def kl_bias(covariance: NDArray[np.float64], n: int) -> float:
+    """How far `kl_to_standard_normal` of the moments of n draws lies above that of the truth.
+
+    Exact for draws from a Gaussian: E |m|^2 is too large by tr(S) / n, and E log det S differs
+    from log det of the truth by a sum of digammas that depends on n and D alone.
+
+    Args:
+        covariance: S, (D, D); directions at the variance floor do not count.
+        n: draws, more than D.
+
+    Returns:
+        Nats, summed over the axes, >= 0.
+
+    Source: Muirhead 1982, Aspects of Multivariate Statistical Theory, section 3.2 (the moments of
+    log det of a Wishart matrix).
+    """
+    from scipy.special import digamma
+
+    variances = np.linalg.eigvalsh(covariance)
+    rank = int((variances > VARIANCE_FLOOR).sum())
+    shifts = digamma((n - np.arange(1, rank + 1)) / 2.0) + np.log(2.0 / (n - 1))
+    return float(0.5 * (np.maximum(variances, 0.0).sum() / n - shifts.sum()))
 
 
 def fit_gaussian(
@@ -196,7 +177,7 @@ def whiten(codes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def measure_mmd(codes: NDArray[np.float64], *, seed: int, note: str = "") -> Findings:
-    """Squared maximum mean discrepancy between codes and prior; as built and scale-fair.
+    """Squared maximum mean discrepancy between codes and prior, N(0, I) and a fitted Gaussian.
 
     The codes are resampled; a code is never compared with its own copy. Of more than 4,000 codes
     a random 4,000 are taken.
@@ -211,48 +192,29 @@ def measure_mmd(codes: NDArray[np.float64], *, seed: int, note: str = "") -> Fin
     if n > MMD_CODES:
         codes = codes[np.sort(generator.choice(n, MMD_CODES, replace=False))]
         note = " ".join([f"{MMD_CODES:,} of the {n:,} codes.", *([note] if note else [])])
-    measures = []
+    estimates = []
     for column, points in ((AS_BUILT, codes), (SCALE_FAIR, whiten(codes))):
         flat = codes.shape[1] - points.shape[1]
-        value, resampled = _mmd_with_resamples(points, generator) if points.size else (0.0, [0.0])
-        low, high = centred_interval(value, np.asarray(resampled))
-        fair = column == SCALE_FAIR
-        measures.append(
-            Measure(
+        value, resampled = (
+            _mmd_with_resamples(points, generator) if points.size else (0.0, np.zeros(1))
+        )
+        low, high = centred_interval(value, resampled)
+        sayings = [f"{flat} directions without any spread are left out."] if flat else []
+        estimates.append(
+            Estimate(
                 key="mmd",
                 column=column,
-                title="Kernel distance from the prior",
                 value=value,
                 low=low,
                 high=high,
-                null=0.0,
-                unit="squared kernel distance, 0 to 2",
-                better=LOWER,
+                chance=None,
+                ideal=DEFINITIONS["mmd"].ideal,
                 n=len(codes),
                 seed=seed,
-                student=(
-                    "How unlike the cloud of codes and a cloud of random codes are when both are "
-                    "looked at through a blur as wide as the prior."
-                ),
-                researcher=(
-                    f"Unbiased MMD^2 of the codes{', whitened,' if fair else ''} to N(0, I) with "
-                    "the kernel exp(-|z - z'|^2 / (2 D)), the prior's part in closed form; around "
-                    "0 for draws from the prior, and almost blind to holes."
-                ),
-                source="Zhao, Song & Ermon 2019, arXiv:1706.02262; closed form: Rustamov 2021, "
-                "arXiv:1901.03227",
-                group=PRIOR,
-                note=" ".join(
-                    part
-                    for part in (
-                        f"{flat} directions without any spread are left out." if flat else "",
-                        note,
-                    )
-                    if part
-                ),
+                note=" ".join([*sayings, *([note] if note else [])]),
             )
         )
-    return Findings(tuple(measures))
+    return Findings(tuple(estimates))
 
 
 def mmd_to_standard_normal(codes: NDArray[np.float64]) -> float:

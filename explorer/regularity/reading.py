@@ -6,71 +6,119 @@ from dataclasses import fields
 from typing import Any
 
 from explorer.errors import CheckpointError
-from explorer.regularity.measure import COLUMNS, DIRECTIONS, GROUPS, HEADLINE, Measure
+from explorer.regularity.definitions import COLUMNS, DEFINITIONS
+from explorer.regularity.estimate import Estimate
 
-# What format 2 added; all measures of format 1 are among the headline ones.
-_SINCE_FORMAT_2 = {"group": HEADLINE, "headline": True, "note": ""}
-_MAY_BE_MISSING = ("low", "high", "null")
+# The fields of formats 1 and 2, which kept the words of each metric beside its numbers.
+_FORMAT_1 = {
+    "key", "column", "title", "value", "low", "high", "null", "unit", "better", "n", "seed",
+    "student", "researcher", "source",
+}  # fmt: skip
+_FORMAT_2 = _FORMAT_1 | {"group", "headline", "note"}
+# What they called the null was the chance level of some metrics, the ideal value of others, and
+# of the rest neither.
+_NULL_IS_CHANCE = {
+    "reconstruction_nll", "reconstruction_mse", "knn_accuracy", "coverage_ratio",
+    "midpoint_realism", "class_kept", "kl", "mutual_information", "cycle_error", "linear_probe",
+    "mig", "sap", "disentanglement", "completeness", "informativeness", "factor_vae_score",
+}  # fmt: skip
+_NULL_IS_IDEAL = {
+    "total_correlation", "precision", "recall", "density", "coverage", "frechet_distance",
+}  # fmt: skip
+_MAY_BE_MISSING = ("low", "high", "chance", "ideal")
+_MOST_RESAMPLES = 1000
 _DEEPEST = 4
 _LONGEST_LIST = 2000
 _LONGEST_TEXT = 2000
 
 
-def read_measure(entry: object, file_format: int) -> Measure:
-    """One measure, as JSON gives it.
+def read_estimate(entry: object, file_format: int) -> Estimate:
+    """One estimate, as JSON gives it.
 
     Args:
-        entry: an object with the fields of `Measure`.
-        file_format: 1 or 2.
+        entry: an object with the fields of `Estimate`, or of formats 1 and 2.
+        file_format: 1, 2 or 3.
 
     Raises:
         CheckpointError: saying which entry is missing, unexpected or wrong.
     """
     if not isinstance(entry, dict):
-        raise CheckpointError(f"A measure of the regularity report is {entry!r:.80}, no object.")
-    what = f"The measure {entry.get('key')!r:.80}"
-    expected = {field.name for field in fields(Measure)}
-    if file_format == 1:
-        check_names(what, entry, expected - set(_SINCE_FORMAT_2))
-        entry = {**entry, **_SINCE_FORMAT_2}
-    else:
-        check_names(what, entry, expected)
-    values: dict[str, Any] = {
-        field.name: _value(what, field.name, field.type, entry) for field in fields(Measure)
+        raise CheckpointError(f"An estimate of the regularity report is {entry!r:.80}, no object.")
+    what = f"The estimate {entry.get('key')!r:.80}"
+    if file_format < 3:
+        check_names(what, entry, _FORMAT_1 if file_format == 1 else _FORMAT_2)
+        entry = _from_format_2(entry)
+    check_names(what, entry, {field.name for field in fields(Estimate)})
+    key = check_text(what, "key", entry["key"])
+    column = check_text(what, "column", entry["column"])
+    if key not in DEFINITIONS:
+        raise CheckpointError(f"{what}: there is no such metric.")
+    if column not in DEFINITIONS[key].columns:
+        raise CheckpointError(f"{what}: 'column' is {column!r:.80}, none of {COLUMNS}.")
+    numbers = {
+        name: None
+        if entry[name] is None and name in _MAY_BE_MISSING
+        else _number(what, name, entry[name])
+        for name in ("value", "low", "high", "chance", "ideal")
     }
-    measure = Measure(**values)
-    for name, allowed in (("column", COLUMNS), ("better", DIRECTIONS), ("group", GROUPS)):
-        if values[name] not in allowed:
-            raise CheckpointError(f"{what}: {name!r} is {values[name]!r:.80}, none of {allowed}.")
-    _check_interval(what, measure)
-    return measure
+    value = numbers["value"]
+    assert value is not None
+    estimate = Estimate(
+        key=key,
+        column=column,
+        value=value,
+        low=numbers["low"],
+        high=numbers["high"],
+        chance=numbers["chance"],
+        ideal=numbers["ideal"],
+        n=check_whole(what, "n", entry["n"]),
+        seed=check_whole(what, "seed", entry["seed"]),
+        note=check_text(what, "note", entry["note"]),
+        resamples=_resamples(what, entry["resamples"]),
+    )
+    _check_interval(what, estimate)
+    return estimate
 
 
-def _check_interval(what: str, measure: Measure) -> None:
-    if (measure.low is None) != (measure.high is None):
-        raise CheckpointError(f"{what}: its interval has one end; it needs both or none.")
-    low, high = measure.low, measure.high
-    if low is not None and high is not None and not low <= measure.value <= high:
-        raise CheckpointError(
-            f"{what}: its value {measure.value} lies outside its interval {low} to {high}."
+def _from_format_2(entry: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of an entry of format 1 or 2; its words are in the definitions by now."""
+    key, note = entry["key"], entry.get("note", "")
+    definition = DEFINITIONS.get(key) if isinstance(key, str) else None
+    if key == "prior_match" and entry["column"] == "as built":
+        note = " ".join(
+            filter(None, [note, "Not corrected for its bias at this number of images."])
         )
-    if None in (measure.low, measure.null) and not measure.note:
-        raise CheckpointError(f"{what}: a value is missing, and 'note' does not say why.")
+    return {
+        **{name: entry[name] for name in ("key", "column", "value", "low", "high", "n", "seed")},
+        "chance": entry["null"] if key in _NULL_IS_CHANCE else None,
+        "ideal": entry["null"]
+        if key in _NULL_IS_IDEAL
+        else definition.ideal
+        if definition is not None
+        else None,
+        "note": note,
+        "resamples": [],
+    }
 
 
-def _value(what: str, name: str, kind: object, entry: dict[str, Any]) -> object:
-    value = entry[name]
-    if kind is str:
-        return check_text(what, name, value)
-    if kind is int:
-        return check_whole(what, name, value)
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise CheckpointError(f"{what}: {name!r} must be true or false; it is {value!r:.80}.")
-        return value
-    if value is None and name in _MAY_BE_MISSING:
-        return None
-    return _number(what, name, value)
+def _resamples(what: str, values: object) -> tuple[float, ...]:
+    if not isinstance(values, list | tuple) or len(values) > _MOST_RESAMPLES:
+        raise CheckpointError(
+            f"{what}: 'resamples' must be a list of at most {_MOST_RESAMPLES:,} numbers."
+        )
+    return tuple(_number(what, "resamples", value) for value in values)
+
+
+def _check_interval(what: str, estimate: Estimate) -> None:
+    low, high = estimate.low, estimate.high
+    if (low is None) != (high is None):
+        raise CheckpointError(f"{what}: its interval has one end; it needs both or none.")
+    if low is not None and high is not None and not low <= estimate.value <= high:
+        raise CheckpointError(
+            f"{what}: its value {estimate.value} lies outside its interval {low} to {high}."
+        )
+    if low is None and not estimate.note:
+        raise CheckpointError(f"{what}: it has no interval, and 'note' does not say why.")
 
 
 def _number(what: str, name: str, value: object) -> float:
@@ -115,7 +163,7 @@ def check_whole(what: str, name: str, value: object) -> int:
 
 
 def check_examples(examples: object) -> dict[str, list[Any]]:
-    """The examples of a report: lists of small plain values, by the key of a measure.
+    """The examples of a report: lists of small plain values, by the key of a metric.
 
     Raises:
         CheckpointError: they are something else.

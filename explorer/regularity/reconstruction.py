@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.regularity.bootstrap import mean_interval
-from explorer.regularity.measure import HEADLINE, LOWER, NO_PRIOR, Measure
+from explorer.regularity.definitions import DEFINITIONS, NO_PRIOR
+from explorer.regularity.estimate import Estimate
 
 
 def measure_reconstruction(
@@ -14,7 +15,7 @@ def measure_reconstruction(
     null_nll: float,
     null_mse: float,
     seed: int,
-) -> tuple[Measure, Measure]:
+) -> tuple[Estimate, Estimate]:
     """Reconstruction error, as likelihood and as squared error; the images are resampled.
 
     Args:
@@ -25,55 +26,23 @@ def measure_reconstruction(
         seed: of the resamples.
     """
     generator = np.random.default_rng([seed, 1])
-    low, high = mean_interval(nll, generator)
-    likelihood = Measure(
-        key="reconstruction_nll",
-        column=NO_PRIOR,
-        title="Reconstruction error",
-        value=float(nll.mean()),
-        low=low,
-        high=high,
-        null=null_nll,
-        unit="nats per image",
-        better=LOWER,
-        n=len(nll),
-        seed=seed,
-        student=(
-            "How badly an image is described after it was squeezed into a code and decoded again: "
-            "the lower, the more of the image came through."
-        ),
-        researcher=(
-            "Negative log-likelihood -log p(x|z) at the posterior mean, summed over pixels and "
-            "averaged over held-out images (not the ELBO's expectation over q(z|x)); the null "
-            "answers every image with the mean training image."
-        ),
-        source="Kingma & Welling 2014, arXiv:1312.6114",
-        group=HEADLINE,
-        headline=True,
+
+    def estimate(key: str, values: NDArray[np.float64], chance: float) -> Estimate:
+        found = mean_interval(values, generator)
+        return Estimate(
+            key=key,
+            column=NO_PRIOR,
+            value=float(values.mean()),
+            low=found.low,
+            high=found.high,
+            chance=chance,
+            ideal=DEFINITIONS[key].ideal,
+            n=len(values),
+            seed=seed,
+            resamples=found.kept,
+        )
+
+    return (
+        estimate("reconstruction_nll", nll, null_nll),
+        estimate("reconstruction_mse", mse, null_mse),
     )
-    low, high = mean_interval(mse, generator)
-    squared = Measure(
-        key="reconstruction_mse",
-        column=NO_PRIOR,
-        title="Reconstruction error per pixel",
-        value=float(mse.mean()),
-        low=low,
-        high=high,
-        null=null_mse,
-        unit="mean squared error per pixel",
-        better=LOWER,
-        n=len(mse),
-        seed=seed,
-        student=(
-            "How far each pixel of the decoded image is from the original, squared, on a scale "
-            "where black is 0 and white is 1."
-        ),
-        researcher=(
-            "Squared error of the decoder's mean image at the posterior mean, averaged over "
-            "pixels, channels and held-out images; it compares models whose likelihoods differ."
-        ),
-        source="standard",
-        group=HEADLINE,
-        headline=True,
-    )
-    return likelihood, squared

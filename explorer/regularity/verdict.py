@@ -1,167 +1,299 @@
 """What the figures of several models allow to be said, and nothing stronger.
 
-A model is called better in a measure only where its 95 % interval lies apart from every other's;
-overlapping intervals are a tie. (That is stricter than a 95 % test of the difference: some true
-differences are called ties.)
+A figure is first held against its chance level and its ideal value, and its model against what
+can be wrong with a model; then two models are called different where the 95 % interval of their
+difference leaves out 0 and still does after Holm's correction for all comparisons of the table.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from explorer.regularity.measure import HIGHER, LOWER, NEAR_NULL, NO_PRIOR, Measure
+from explorer.models.config import CheckpointConfig
+from explorer.regularity.comparability import compares, find_obstacles
+from explorer.regularity.definitions import DESCRIBES, NO_PRIOR
+from explorer.regularity.difference import (
+    FEWEST_TRAININGS,
+    LEVEL,
+    Difference,
+    Interval,
+    beats_chance,
+    compare_estimates,
+    compare_trainings,
+    holm,
+    interval_of,
+    training_interval,
+)
+from explorer.regularity.estimate import Estimate
+from explorer.regularity.health import Fault, severe_fault
 
-# What makes a latent space regular: the prior's mass and the codes' agree, and what lies between
-# and around codes decodes to something real. Reconstruction and neighbours are other virtues.
-REGULARITY = (
-    "prior_match", "hole_rate", "escape_rate", "coverage_ratio", "midpoint_realism", "class_kept",
-)  # fmt: skip
-SEVERAL = 2
+BETTER, TIE, NOT_CLEAR = "better", "a tie", "not clear"
+AT_CHANCE, FAULTY, UNKNOWN = "no better than chance", "at fault", "not known"
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """One model of a comparison, and all that a verdict may rest on.
+
+    Attributes:
+        name: what it is called by.
+        config: of its checkpoint.
+        estimates: of its report.
+        faults: of the model itself; one with a severe fault wins nothing.
+        other_trainings: the estimates of trainings that differ in the seed alone.
+    """
+
+    name: str
+    config: CheckpointConfig
+    estimates: Sequence[Estimate]
+    faults: Sequence[Fault] = ()
+    other_trainings: Sequence[Sequence[Estimate]] = ()
+
+    @property
+    def severe(self) -> Fault | None:
+        """The fault beside which no word of praise holds; None where there is none."""
+        return severe_fault(self.faults)
+
+    def estimate(self, key: str, column: str) -> Estimate | None:
+        """Of a metric, under a prior or where no prior enters it."""
+        return _of(self.estimates, key, column)
+
+    def values(self, key: str, column: str) -> list[float]:
+        """Of this training and of the others, where all have the metric; else of this one."""
+        found = [
+            _of(estimates, key, column) for estimates in (self.estimates, *self.other_trainings)
+        ]
+        known = [one.value for one in found if one is not None]
+        return known if len(known) == len(found) else known[:1]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How two models stand in one metric.
+
+    Attributes:
+        difference: positive where the first is better; None where it is not known.
+        outcome: BETTER, TIE (the interval of the difference holds 0), NOT_CLEAR (it does not, but
+            not every such claim of the table can be kept), AT_CHANCE or FAULTY (the better figure
+            is no better than chance, or of a model with a fault) or UNKNOWN.
+        winner: which of the two, 0 or 1; None unless the outcome is BETTER.
+    """
+
+    difference: Difference | None
+    outcome: str
+    winner: int | None = None
+
+    def turned(self) -> "Pair":
+        """The same with the models exchanged."""
+        one = self.difference
+        return Pair(
+            one
+            and Difference(
+                -one.value if one.value else 0.0, -one.high, -one.low, one.p, one.correlation
+            ),
+            self.outcome,
+            None if self.winner is None else 1 - self.winner,
+        )
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How several models stand in one measure.
+    """How several models stand in one metric.
 
     Attributes:
-        measures: one a model.
-        best: the model that is better than every other; None for a tie, or where no side of the
-            measure is the better one.
+        measures: the estimates, one a model.
+        pairs: of models i < j, by (i, j); empty where the metric is not judged.
+        groups: of models, best first; within a group none was told apart.
+        left_out: why the metric is not judged; "" where it is.
+        trainings: of each model, its mean over at least three trainings with the t interval, or
+            None; and of how many.
+        over_trainings: whether the differences are those of trainings, not of one training's
+            images.
     """
 
-    measures: tuple[Measure, ...]
-    best: int | None
+    measures: tuple[Estimate, ...]
+    pairs: Mapping[tuple[int, int], Pair] = field(default_factory=dict)
+    groups: tuple[tuple[int, ...], ...] = ()
+    left_out: str = ""
+    trainings: tuple[tuple[Interval, int] | None, ...] = ()
+    over_trainings: bool = False
+
+    @property
+    def best(self) -> int | None:
+        """The model that is better than every other; None where there is none."""
+        count = len(self.measures)
+        for place in range(count):
+            others = [other for other in range(count) if other != place]
+            if self.pairs and all(self.pair(place, other).winner == 0 for other in others):
+                return place
+        return None
+
+    def pair(self, first: int, second: int) -> Pair:
+        """How two of the models stand, the first first."""
+        if (first, second) in self.pairs:
+            return self.pairs[first, second]
+        return self.pairs[second, first].turned()
+
+    def interval(self, place: int) -> Interval | None:
+        """The interval that a model was judged by."""
+        if self.over_trainings:
+            found = self.trainings[place]
+            return None if found is None else found[0]
+        return interval_of(self.measures[place])
 
 
-def judge(measures: Sequence[Measure]) -> Standing:
-    """Who is better in one measure.
+def standings(models: Sequence[ComparedModel], column: str) -> dict[str, Standing]:
+    """The headline metrics that all models have, in the order of the first one's.
 
     Args:
-        measures: of one key and column, one a model.
+        models: two to four.
+        column: "as built" or "scale-fair", for the metrics that the prior enters.
     """
-    return Standing(tuple(measures), _best(measures))
+    found: dict[str, Standing] = {}
+    obstacles = find_obstacles([one.config for one in models])
+    for first in models[0].estimates:
+        key = first.key
+        if not first.headline or first.column not in (column, NO_PRIOR):
+            continue
+        estimates = [one.estimate(key, column) for one in models]
+        measures = tuple(one for one in estimates if one is not None)
+        if len(measures) == len(models):
+            found[key] = _prepare(models, measures, obstacles)
+    return _decide(models, found)
 
 
-def _best(measures: Sequence[Measure]) -> int | None:
-    spans = [_span(measure) for measure in measures]
-    if len(spans) < SEVERAL:
-        return None
-    known = [span for span in spans if span is not None]
-    if len(known) < len(spans):
-        return None
-    for place, (_, worst) in enumerate(known):
-        if all(worst < best for other, (best, _) in enumerate(known) if other != place):
-            return place
-    return None
+def _prepare(
+    models: Sequence[ComparedModel], measures: tuple[Estimate, ...], obstacles: dict[str, str]
+) -> Standing:
+    """The differences of all pairs in one metric, not yet judged."""
+    first = measures[0]
+    values = [one.values(first.key, first.column) for one in models]
+    trainings = tuple(
+        (_trained(first, some), len(some)) if len(some) >= FEWEST_TRAININGS else None
+        for some in values
+    )
+    left_out = ""
+    if first.fixed:
+        left_out = first.fixed
+    elif first.definition.direction == DESCRIBES:
+        left_out = "it describes; no side is better"
+    elif not compares(first.key, obstacles):
+        left_out = f"{' and '.join(obstacles.values())} differ"
+    if left_out:
+        return Standing(measures, left_out=left_out, trainings=trainings)
+    over_trainings = all(trainings)
+    same_images = len({one.config.data.fingerprint for one in models}) == 1
+    pairs = {}
+    for i in range(len(models)):
+        for j in range(i + 1, len(models)):
+            difference = (
+                compare_trainings(
+                    values[i],
+                    values[j],
+                    direction=first.definition.direction,
+                    ideal=first.ideal,
+                )
+                if over_trainings
+                else compare_estimates(measures[i], measures[j], same_images=same_images)
+            )
+            pairs[i, j] = Pair(difference, UNKNOWN)
+    return Standing(measures, pairs, trainings=trainings, over_trainings=over_trainings)
 
 
-def _span(measure: Measure) -> tuple[float, float] | None:
-    """The interval as a cost, (least, most): the lower the better; None where there is none."""
-    low, high = measure.low, measure.high
-    if low is None or high is None:
-        return None
-    if measure.better == LOWER:
-        return low, high
-    if measure.better == HIGHER:
-        return -high, -low
-    if measure.better == NEAR_NULL and measure.null is not None:
-        ends = abs(low - measure.null), abs(high - measure.null)
-        within = low <= measure.null <= high
-        return (0.0 if within else min(ends)), max(ends)
-    return None
+def _trained(estimate: Estimate, values: Sequence[float]) -> Interval:
+    """The mean over trainings and its t interval; a share stays within 0 and 1."""
+    found = training_interval(values)
+    if estimate.unit.startswith("share of"):
+        return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0))
+    if estimate.unit.startswith("of the"):
+        return Interval(found.value, max(found.low, 0.0), found.high)
+    return found
 
 
-def standings(reports: Sequence[Sequence[Measure]], column: str) -> dict[str, Standing]:
-    """The headline measures that all models have, in the order of the first one's.
-
-    Args:
-        reports: the measures of each model.
-        column: "as built" or "scale-fair", for those that the prior enters.
-    """
-    found = [
-        {one.key: one for one in measures if one.headline and one.column in (column, NO_PRIOR)}
-        for measures in reports
+def _decide(models: Sequence[ComparedModel], found: dict[str, Standing]) -> dict[str, Standing]:
+    """The outcome of every pair, after Holm's correction for all of them."""
+    asked = [
+        (key, pair, one.difference)
+        for key, standing in found.items()
+        for pair, one in standing.pairs.items()
+        if one.difference is not None
     ]
-    keys = [key for key in found[0] if all(key in one for one in found)]
-    return {key: judge([one[key] for one in found]) for key in keys}
+    adjusted = holm([difference.p for _, _, difference in asked])
+    outcomes = {
+        (key, pair): _outcome(models, found[key], pair, difference, p)
+        for (key, pair, difference), p in zip(asked, adjusted, strict=True)
+    }
+    return {
+        key: _grouped(
+            replace(
+                standing,
+                pairs={
+                    pair: outcomes.get((key, pair), one) for pair, one in standing.pairs.items()
+                },
+            )
+        )
+        for key, standing in found.items()
+    }
 
 
-def write_verdict(names: Sequence[str], found: dict[str, Standing]) -> list[str]:
-    """The verdict in sentences.
+def _grouped(standing: Standing) -> Standing:
+    if not standing.pairs:
+        return standing
+    groups = group_models(
+        len(standing.measures), lambda one, other: standing.pair(one, other).winner == 0
+    )
+    return replace(standing, groups=groups)
+
+
+def _outcome(
+    models: Sequence[ComparedModel],
+    standing: Standing,
+    pair: tuple[int, int],
+    difference: Difference,
+    adjusted: float,
+) -> Pair:
+    if difference.holds_zero:
+        return Pair(difference, TIE)
+    if adjusted >= LEVEL:
+        return Pair(difference, NOT_CLEAR)
+    winner = 0 if difference.value > 0 else 1
+    if models[pair[winner]].severe:
+        return Pair(difference, FAULTY)
+    place = pair[winner]
+    if not beats_chance(standing.interval(place), standing.measures[place]):
+        return Pair(difference, AT_CHANCE)
+    return Pair(difference, BETTER, winner)
+
+
+def group_models(count: int, better: Callable[[int, int], bool]) -> tuple[tuple[int, ...], ...]:
+    """Models in groups, best first: every model is better than every one of a later group.
 
     Args:
-        names: of the models, in the order of the measures.
-        found: from `standings`.
+        count: of models.
+        better: whether model i was found better than model j.
 
     Returns:
-        Sentences, the answer first.
+        The finest such order; one group where there is none.
     """
-    told = [_more_regular(names, found)]
-    words = {
-        "hole_rate": ("leaves {} of the prior empty", _percent),
-        "escape_rate": ("keeps {} of its images out of the prior's reach", _percent),
-        "coverage_ratio": (
-            "draws from the prior what covers {} of what it can reconstruct",
-            _percent,
-        ),
-        "reconstruction_nll": ("reconstructs at {} nats an image", _one_digit),
-    }
-    told += [_compare(names, found[key], *words[key]) for key in words if key in found]
-    return told
-
-
-def _more_regular(names: Sequence[str], found: dict[str, Standing]) -> str:
-    judged = [found[key] for key in REGULARITY if key in found]
-    if not judged:
-        return "None of the measures of regularity is at hand for all of these models."
-    wins = [sum(one.best == place for one in judged) for place in range(len(names))]
-    ties = sum(one.best is None for one in judged)
-    most = max(wins)
-    leaders = [place for place, count in enumerate(wins) if count == most]
-    count = f"{len(judged)} measures of regularity"
-    tied = f", {ties} {'is a tie' if ties == 1 else 'are ties'}" if ties else ""
-    if most == 0:
-        return f"No model is the more regular one: all {count} are ties."
-    others = ", ".join(
-        f"{names[place]} in {number}" for place, number in enumerate(wins) if place not in leaders
-    )
-    if len(leaders) == 1 and 2 * most <= len(judged):
-        return (
-            f"Undecided: of {count}, {names[leaders[0]]} is better in {most}"
-            + (f", {others}" if others else "")
-            + f"{tied}."
+    groups: list[tuple[int, ...]] = []
+    left = set(range(count))
+    while left:
+        group: tuple[int, ...] | None = None
+        # The smallest set of models that beats all the others.
+        wins = sorted(
+            left, key=lambda one: (-sum(better(one, other) for other in left if other != one), one)
         )
-    if len(leaders) > 1:
-        joined = " and ".join(names[place] for place in leaders)
-        return f"Undecided: of {count}, {joined} are each better in {most}{tied}."
-    return (
-        f"{names[leaders[0]]} is the more regular: better in {most} of {count}"
-        + (f", {others}" if others else "")
-        + f"{tied}."
+        for size in range(1, len(wins) + 1):
+            head, rest = wins[:size], wins[size:]
+            if all(better(one, other) for one in head for other in rest):
+                group = tuple(sorted(head))
+                break
+        assert group is not None
+        groups.append(group)
+        left -= set(group)
+    return tuple(groups)
+
+
+def _of(estimates: Sequence[Estimate], key: str, column: str) -> Estimate | None:
+    return next(
+        (one for one in estimates if one.key == key and one.column in (column, NO_PRIOR)), None
     )
-
-
-def _compare(
-    names: Sequence[str], standing: Standing, words: str, form: Callable[[float], str]
-) -> str:
-    figures = [form(measure.value) for measure in standing.measures]
-    parts = [
-        f"{name} {words.format(figure) if place == 0 else figure}"
-        for place, (name, figure) in enumerate(zip(names, figures, strict=True))
-    ]
-    line = ", ".join(parts)
-    if standing.best is None:
-        return f"{line}: a tie within the intervals."
-    if standing.measures[0].key == "reconstruction_nll":
-        values = [measure.value for measure in standing.measures]
-        rest = min(value for place, value in enumerate(values) if place != standing.best)
-        gain = rest - values[standing.best]
-        return f"{line}: {names[standing.best]} is better by {gain:.1f} nats."
-    return f"{line}."
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %" if value >= 0.095 or value == 0 else f"{100 * value:.1f} %"
-
-
-def _one_digit(value: float) -> str:
-    return f"{value:.1f}"

@@ -163,5 +163,5 @@ def _found_faults(
 def held_out_reconstruction(listing: Listing) -> float | None:
     """Mean reconstruction NLL of the held-out images at their mean codes, nats, if measured."""
     report = report_if_any(listing)
-    measures = report.measures if report is not None else ()
+    measures = report.estimates if report is not None else ()
     return next((one.value for one in measures if one.key == "reconstruction_nll"), None)

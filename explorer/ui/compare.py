@@ -2,30 +2,30 @@
 
 import streamlit as st
 
+from explorer.errors import ExplorerError
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
-from explorer.models.config import KIND_NAMES
-from explorer.models.library import Listing, differences, find_pair
-from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
-from explorer.regularity.verdict import standings, write_verdict
+from explorer.models.library import Listing, find_pair, find_partner
+from explorer.regularity.definitions import AS_BUILT, COLUMN_TITLES, SCALE_FAIR
+from explorer.training.pair import pair_command
 from explorer.ui import cached
 from explorer.ui.addresses import live_base
 from explorer.ui.comparing.axes import show_axes
 from explorer.ui.comparing.between import show_interpolation
-from explorer.ui.comparing.comparison import COLUMN_WORDS, Comparison, other_seeds
+from explorer.ui.comparing.comparison import Comparison, describe_match, other_seeds
 from explorer.ui.comparing.evidence import ROW, is_openable, opened_row, show_evidence
 from explorer.ui.comparing.export import show_export
 from explorer.ui.comparing.measures import read_reports, read_seeds, show_definitions
 from explorer.ui.comparing.measuring import offer_measuring
 from explorer.ui.comparing.planes import show_planes
 from explorer.ui.comparing.samples import show_samples
-from explorer.ui.comparing.standing import model_colours, show_verdict, table_html
+from explorer.ui.comparing.standing import TABLE_WORDS, model_colours, show_verdict, table_html
 from explorer.ui.cursor import CursorModel, CursorRequest, show_cursor
 from explorer.ui.table import show_rows
 from explorer.ui.words import plain
 
 MOST_MODELS = 4
-CLOSER_KEY, EVIDENCE = "compare-closer", "Evidence"
+CLOSER_KEY, EVIDENCE = "compare-closer", "Examples"
 
 
 def show_compare(listing: Listing, listings: list[Listing], /) -> None:
@@ -37,29 +37,32 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
     with left:
         others = pick_others(listing, listings)
-    if others is None:
-        st.info(
-            "There is no second checkpoint to compare with. Train this one's pair: the same "
-            "command with the other --kind and another --name (CARD.md of the checkpoint has it)."
-        )
-        return
     if not others:
-        st.info("Pick one to three checkpoints to compare with.")
+        if others is None:
+            st.info("There is no second checkpoint to compare with.")
+        else:
+            st.info("Pick one to three checkpoints to compare with.")
+        show_pair_command(listing, listings)
         return
     group = [listing, *others]
     models = [cached.ready_model(one) for one in group]
     names = [one.name for one in group]
     column = right.segmented_control(
         "Prior",
-        [AS_BUILT, SCALE_FAIR],
-        default=AS_BUILT,
-        format_func=COLUMN_WORDS.__getitem__,
+        [SCALE_FAIR, AS_BUILT],
+        # The column in which any model can win: on N(0, I) an AE, whose scale is arbitrary, cannot.
+        default=SCALE_FAIR,
+        format_func=COLUMN_TITLES.__getitem__,
         key="compare-column",
         required=True,
-        help="An AE's scale is arbitrary. As built draws from the VAE's prior N(0, I) in all. "
-        "Scale-fair draws from the Gaussian N(m, S) fitted to each model's own codes.",
+        help="Where prior samples come from. Fitted Gaussian: N(m, S) fitted to each model's own "
+        "encodings, so that an AE, whose scale is arbitrary, is judged fairly. Prior N(0, I): what "
+        "a VAE was trained for; no AE is.",
     )
-    show_fairness(models)
+    show_match(models, names)
+    if find_pair(listing, listings) is None:
+        with st.expander("Train the matched pair"):
+            show_pair_command(listing, listings)
     cursor, answer = st.columns([5, 6], gap="medium")
     with answer:
         reports = read_reports(group)
@@ -70,11 +73,11 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
         colours=model_colours(len(names)),
         column=column,
         reports=reports,
-        found={} if reports is None else standings([one.measures for one in reports], column),
         seeds=[
             read_seeds([seed for seed in other_seeds(one, listings) if seed.name not in names])
             for one in group
         ],
+        faults=[cached.faults_of(one, model) for one, model in zip(group, models, strict=True)],
     )
     with cursor:
         show_shared_cursor(models, names, column)
@@ -84,7 +87,7 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
     # Not as a default: the table sets it too.
     st.session_state.setdefault(CLOSER_KEY, EVIDENCE)
     closer = st.segmented_control(
-        "Look closer",
+        "Details",
         list(CLOSER),
         key=CLOSER_KEY,
         required=True,
@@ -94,23 +97,57 @@ def show_compare(listing: Listing, listings: list[Listing], /) -> None:
 
 
 def pick_others(listing: Listing, listings: list[Listing]) -> list[Listing] | None:
-    """The second picker: this checkpoint's pair first; None where there is nothing to pick."""
+    """The second picker: this checkpoint's pair first; None where there is nothing to pick.
+
+    What is preset follows the checkpoints on the disk until somebody picks: a pair that is trained
+    while the page is open is taken, a choice is kept.
+    """
     usable = [one for one in listings if one.config is not None and one.name != listing.name]
     if not usable:
         return None
     pair = find_pair(listing, usable)
+    partner = find_partner(listing, usable)
     by_name = {one.name: one for one in usable}
-    default = pair.name if pair is not None else usable[0].name
+    # A key a model: the choice made for one is not carried over to another.
+    key = f"compare-with-{listing.name}"
+    chosen_key = f"{key}-chosen"
+    if st.session_state.get(chosen_key):
+        still = [name for name in st.session_state.get(key, []) if name in by_name]
+        st.session_state[key] = still
+    else:
+        st.session_state[key] = [] if partner is None else [partner.name]
     chosen = st.multiselect(
         "Compare with",
         list(by_name),
-        default=[default],
         max_selections=MOST_MODELS - 1,
-        format_func=lambda name: name + (" · its pair" if pair and name == pair.name else ""),
-        # A key a model: the choice made for one is not carried over to another.
-        key=f"compare-with-{listing.name}",
+        format_func=lambda name: name + (" · matched pair" if pair and name == pair.name else ""),
+        key=key,
+        persist_state="session",
+        on_change=lambda: st.session_state.update({chosen_key: True}),
     )
     return [by_name[name] for name in chosen]
+
+
+def show_pair_command(listing: Listing, listings: list[Listing]) -> None:
+    """How to train the matched pair of a checkpoint that has none yet; else nothing."""
+    config = listing.config
+    if config is None or find_pair(listing, listings) is not None:
+        return
+    try:
+        command = pair_command(config, listing.folder.parent, [one.name for one in listings])
+    except ExplorerError:
+        return  # settings of another program's training: no command of ours gives its pair
+    planned, run = config.training.get("epochs"), config.training.get("epochs_run")
+    if planned != run and not config.training.get("patience"):
+        st.caption(
+            f"{plain(listing.name)} was stopped after {run} of {planned} epochs; finish it first, "
+            f"for its pair trains for {planned}."
+        )
+    st.caption(
+        f"This command trains the matched pair of {plain(listing.name)}: the same data, network, "
+        "settings and seed, the other model type. The pair appears here by itself."
+    )
+    st.code(command, language="bash", wrap_lines=True)
 
 
 def show_shared_cursor(models: list[OpenedModel], names: list[str], column: str) -> None:
@@ -145,26 +182,24 @@ def show_shared_cursor(models: list[OpenedModel], names: list[str], column: str)
 
 
 def show_standing(comparison: Comparison) -> None:
-    """Which is more regular, in words, and the table it rests on."""
+    """The verdict in words, and the table it rests on."""
     names, found = comparison.names, comparison.found
     if comparison.reports is None:
         return
-    show_verdict(write_verdict(names, dict(found)))
-    seeds = comparison.seed_figures()
+    show_verdict(comparison.verdict)
     shown = st.session_state.get(CLOSER_KEY, EVIDENCE) == EVIDENCE
     show_rows(
-        table_html(names, found, seeds=seeds, openable=[key for key in found if is_openable(key)]),
-        opened=opened_row(dict(found)) if shown else None,
+        table_html(
+            names,
+            found,
+            seeds=comparison.seed_figures(),
+            openable=[key for key in found if is_openable(key)],
+        ),
+        opened=opened_row(found) if shown else None,
         on_open=open_row,
         key="compare-table",
     )
-    several = "○ other seeds of the same training. " if any(comparison.seeds) else ""
-    st.caption(
-        "Open a row to see the pictures behind it. ✓ marks a model whose interval lies apart from "
-        f"every other's; overlapping intervals are a tie. {several}The dashed line is the null "
-        "value: what no structure at all would give. Read holes and escapes together: a wide cloud "
-        "that swallows the prior has no holes."
-    )
+    st.caption(f"Open a row to see the images behind it. {TABLE_WORDS}")
 
 
 def open_row(row: str) -> None:
@@ -173,31 +208,13 @@ def open_row(row: str) -> None:
     st.session_state[CLOSER_KEY] = EVIDENCE
 
 
-def show_fairness(models: list[OpenedModel]) -> None:
-    """Whether the models differ in kind alone."""
-    one, other = models[0].config, models[1].config
-    unfair = {model.config.name: differences(one, model.config) for model in models[1:]}
-    if any(unfair.values()):
-        lines = [
-            f"- {plain(name)}: {'; '.join(plain(line) for line in found)}"
-            for name, found in unfair.items()
-            if found
-        ]
-        st.error(
-            f"**Not a fair pair.** Besides the kind these differ from {plain(one.name)}, so "
-            "differences below may come from that:\n" + "\n".join(lines)
-        )
-    elif len(models) > 2:
-        st.caption("The same data, network, epochs, batches and seed; the kind alone differs.")
-    elif one.kind == other.kind:
-        st.info("Both are of one kind, with the same data, network and settings.")
+def show_match(models: list[OpenedModel], names: list[str]) -> None:
+    """Whether the models differ in the model type alone."""
+    matched, words = describe_match([model.config for model in models], names)
+    if matched:
+        st.caption(plain(words))
     else:
-        weights = {model.config.training.get("beta") for model in models} - {1.0, None}
-        weighed = "" if not weights else f" The VAE was trained with beta = {weights.pop():g}."
-        st.caption(
-            f"A fair pair, {KIND_NAMES[one.kind]} and {KIND_NAMES[other.kind]}: the same data, "
-            f"network, epochs, batches and seed; the kind alone differs.{weighed}"
-        )
+        st.warning(plain(words))
 
 
 CLOSER = {

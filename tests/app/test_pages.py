@@ -353,42 +353,57 @@ def score_held_out(folder, images):
     save_held_out(folder / HELD_OUT, found)
 
 
-def test_a_pair_is_compared_as_fair_with_measures_and_nulls(own):
+def sentences(app):
+    """What the verdict says."""
+    return texts(app.markdown) + " ".join(one.proto.body for one in app.get("html"))
+
+
+def test_a_pair_is_compared_as_matched_with_metrics_and_what_they_are_held_against(own):
     app = run(compare)
-    assert "A fair pair, VAE and AE" in texts(app.caption)
-    answer = texts(app.markdown)
-    assert "measures of regularity" in answer
-    assert "leaves" in answer
+    assert "A matched pair, VAE and AE" in texts(app.caption)
+    answer = sentences(app)
+    # Two epochs of these images are eight steps.
+    assert "bars-vae: The model is hardly trained" in answer
+    assert "No model is called the more regular" in answer
+    assert "Prior holes: bars-vae" in answer
     table = figures(look_closer(app, "Definitions"))
     titles = {
         "Reconstruction error",
-        "Class of the neighbours",
-        "Distance from the prior",
-        "Holes",
-        "Escapes",
+        "k-NN accuracy",
+        "KL(q(z) ‖ p(z)), Gaussian",
+        "Prior holes",
+        "Encodings outside the prior",
     }
-    assert titles <= set(table["measure"])
-    assert {"null", "95 % from", "n", "seed", "source"} <= set(table.columns)
+    assert titles <= set(table["metric"])
+    assert {"chance", "ideal", "95 % from", "n", "seed", "source"} <= set(table.columns)
     assert set(table["model"]) == {"bars-vae", "bars-ae"}
 
 
-def test_an_unfair_pair_lists_what_differs(own):
+def test_a_pair_that_is_not_matched_lists_what_differs(own):
     config = own / "bars-ae" / "config.json"
     config.write_text(config.read_text().replace('"epochs_run": 2', '"epochs_run": 1'))
     app = run(compare)
-    assert "Not a fair pair" in texts(app.error)
-    assert "training epochs_run: 2 against 1" in texts(app.error)
+    assert "Not a matched pair" in texts(app.warning)
+    assert "training epochs_run: 2 against 1" in texts(app.warning)
 
 
 def test_the_column_changes_the_measures(own):
     app = look_closer(run(compare), "Definitions")
-    before = figures(app)
-    app.segmented_control(key="compare-column").set_value("scale-fair").run()
+    fitted = figures(app)
+    app.segmented_control(key="compare-column").set_value("as built").run()
     assert not app.exception
-    after = figures(app)
-    row = (after["measure"] == "Distance from the prior") & (after["model"] == "bars-ae")
-    assert after[row]["value"].item() == 0
-    assert before[row]["value"].item() > 0
+    standard = figures(app)
+    row = (fitted["metric"] == "KL(q(z) ‖ p(z)), Gaussian") & (fitted["model"] == "bars-ae")
+    assert fitted[row]["value"].item() == 0
+    assert standard[row]["value"].item() > 0
+
+
+def test_the_page_opens_on_the_column_that_both_models_can_win(own):
+    app = run(compare)
+    assert app.segmented_control(key="compare-column").value == "scale-fair"
+    assert app.segmented_control(key="compare-column").options == [
+        "Fitted Gaussian", "Prior N(0, I)",
+    ]  # fmt: skip
 
 
 def test_drawing_again_changes_the_samples_of_both(own):
@@ -469,7 +484,7 @@ def test_one_latent_is_no_plane_and_says_so(own, bars):
     for kind in ("vae", "ae"):
         train_checkpoint(own / f"thin-{kind}", bars, kind, latent_dim=1)
     app = run(compare, "thin-vae")
-    for section in ("Evidence", "Interpolation", "Axes", "Plane"):
+    for section in ("Examples", "Interpolation", "Axes", "Plane"):
         look_closer(app, section)
     assert "no plane" in texts(app.info)
     look_closer(app, "Export").button(key="write-page").click().run()
@@ -505,12 +520,14 @@ def test_the_comparison_is_written_as_one_page(own):
     app.button(key="write-page").click().run()
     assert not app.exception
     html = app.session_state["compare-page"].html.decode()
-    assert "measures of regularity" in html
+    answer = texts(app.markdown).split("##### ")[1]
+    assert "bars-vae: The model is hardly trained" in html
+    assert answer.startswith("bars-vae: The model is hardly trained")
     for part in ("Samples", "principal axes", "Between images", "KL of each axis", "Covariance"):
         assert part in html
     app.run()
     assert not [button for button in app.button if button.key == "write-page"]
-    app.segmented_control(key="compare-column").set_value("scale-fair").run()
+    app.segmented_control(key="compare-column").set_value("as built").run()
     assert app.button(key="write-page")
 
 
@@ -589,7 +606,7 @@ def test_other_seeds_are_figures_of_their_own(own):
     config = own / "bars-vae-seed1" / "config.json"
     config.write_text(config.read_text().replace('"seed": 0', '"seed": 1'))
     app = run(compare)
-    assert "other seeds" in texts(app.caption)
+    assert "other seeds of the same training" in shown(app, "table")["html"]
     table = figures(look_closer(app, "Definitions"))
     assert {"bars-vae", "bars-vae-seed1", "bars-ae"} == set(table["model"])
 
@@ -602,7 +619,45 @@ def test_without_a_report_the_page_says_what_to_do(own):
 
 def test_a_lone_checkpoint_says_how_to_train_its_pair(own):
     shutil.rmtree(own / "bars-ae")
-    assert "no second checkpoint" in texts(run(compare).info)
+    app = run(compare)
+    assert "no second checkpoint" in texts(app.info)
+    assert app.code[0].value.startswith("python train_vae.py --data bars --kind ae")
+
+
+def picked(app):
+    return app.multiselect(key="compare-with-bars-vae").value
+
+
+def test_a_pair_trained_while_the_page_is_open_is_taken_unless_somebody_picked(own, bars):
+    shutil.move(own / "bars-ae", own / "aside")
+    other = own / "aside" / "config.json"
+    plain = other.read_text()
+    other.write_text(plain.replace('"epochs_run": 2', '"epochs_run": 1'))
+    app = run(compare)
+    assert picked(app) == ["aside"]
+    shutil.copytree(own / "aside", own / "bars-ae")
+    (own / "bars-ae" / "config.json").write_text(plain)
+    app.run()
+    assert not app.exception
+    assert picked(app) == ["bars-ae"]
+    app.multiselect(key="compare-with-bars-vae").set_value(["aside"]).run()
+    app.run()
+    assert picked(app) == ["aside"]
+    shutil.rmtree(own / "aside")
+    app.run()
+    assert not app.exception
+    assert picked(app) == []
+
+
+def test_a_model_of_other_images_is_never_preset(own):
+    config = own / "bars-ae" / "config.json"
+    plain = json.loads(config.read_text())
+    plain["data"]["fingerprint"] = "blake2b:" + "0" * 32
+    config.write_text(json.dumps(plain))
+    app = run(compare)
+    assert picked(app) == []
+    assert "Pick one to three checkpoints" in texts(app.info)
+    assert "--kind ae" in app.code[0].value
 
 
 def test_a_picked_checkpoint_that_goes_away_is_named_and_comes_back(own, tmp_path):
@@ -644,7 +699,7 @@ def train_again(folder, loss=LOSS):
         config["metrics"] = {"held_out_loss": loss}
         (target / "config.json").write_text(json.dumps(config))
         report = json.loads((target / "regularity.json").read_text())
-        for measure in report["measures"]:
+        for measure in report["estimates"]:
             if measure["key"] == "reconstruction_nll":
                 measure["value"] = measure["low"] = measure["high"] = loss
         (target / "regularity.json").write_text(json.dumps(report))
@@ -705,7 +760,7 @@ def test_the_former_ones_measures_stay_with_it(own):
     pd.testing.assert_frame_equal(figures(app), before)
     app.button(key="show-new").click().run()
     after = figures(app)
-    row = (after["measure"] == "Reconstruction error") & (after["model"] == "bars-vae")
+    row = (after["metric"] == "Reconstruction error") & (after["model"] == "bars-vae")
     assert after[row]["value"].item() == LOSS
 
 

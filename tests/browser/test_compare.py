@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from explorer.models.codec import Codec
@@ -38,6 +39,15 @@ def compared(page, app_server):
     wait_for_cursor(page)
     wait_for_page(page)
     return page
+
+
+@pytest.fixture
+def standard(compared):
+    """The page with the prior N(0, I), on which the same noise is the same z in every model."""
+    compared.get_by_text("Prior N(0, I)", exact=True).click()
+    wait_for_idle(compared)
+    expect(compared.locator(".cursor-note")).to_contain_text("N(0, I) in every model")
+    return compared
 
 
 def wait_for_cursor(page):
@@ -75,13 +85,13 @@ def open_row(page, row):
     wait_for_page(page)
 
 
-def test_one_cursor_moves_the_pictures_of_all_models(compared):
+def test_one_cursor_moves_the_pictures_of_all_models(standard):
     seen = []
     for across, up in ((0.3, 0.3), (0.7, 0.35), (0.5, 0.8)):
-        move_on_pad(compared, across, up)
-        found = codes(compared)
+        move_on_pad(standard, across, up)
+        found = codes(standard)
         assert np.array_equal(found[PAIR[0]], found[PAIR[1]])
-        shown = pictures(compared)
+        shown = pictures(standard)
         for name in PAIR:
             assert_decoded(shown[name], SHIPPED / name, found[name])
         seen.append(shown)
@@ -90,31 +100,31 @@ def test_one_cursor_moves_the_pictures_of_all_models(compared):
         assert not np.array_equal(seen[1][name], seen[2][name])
 
 
-def test_a_click_holds_the_cursor_and_the_keys_move_it(compared):
-    move_on_pad(compared, 0.4, 0.6)
-    compared.mouse.down()
-    compared.mouse.up()
-    held = codes(compared)[PAIR[0]]
-    move_on_pad(compared, 0.8, 0.2)
-    assert np.array_equal(codes(compared)[PAIR[0]], held)
-    compared.locator(".cursor-pad").press("ArrowRight")
-    wait_for_cursor(compared)
-    moved = codes(compared)[PAIR[0]]
+def test_a_click_holds_the_cursor_and_the_keys_move_it(standard):
+    move_on_pad(standard, 0.4, 0.6)
+    standard.mouse.down()
+    standard.mouse.up()
+    held = codes(standard)[PAIR[0]]
+    move_on_pad(standard, 0.8, 0.2)
+    assert np.array_equal(codes(standard)[PAIR[0]], held)
+    standard.locator(".cursor-pad").press("ArrowRight")
+    wait_for_cursor(standard)
+    moved = codes(standard)[PAIR[0]]
     assert moved[0] > held[0]
     assert np.array_equal(moved[1:], held[1:])
 
 
-def test_below_each_picture_stands_whether_its_code_lies_in_a_hole(compared):
-    move_on_pad(compared, 0.02, 0.02)
-    facts = compared.locator(f'.cursor-model[data-model="{PAIR[1]}"] .cursor-facts')
-    expect(facts).to_contain_text("in a hole", timeout=PATIENCE)
-    expect(facts).to_contain_text("nearest code")
+def test_below_each_picture_stands_whether_its_code_lies_in_a_hole(standard):
+    move_on_pad(standard, 0.02, 0.02)
+    facts = standard.locator(f'.cursor-model[data-model="{PAIR[1]}"] .cursor-facts')
+    expect(facts).to_contain_text("in a prior hole", timeout=PATIENCE)
+    expect(facts).to_contain_text("nearest image")
 
 
 def test_on_the_other_scale_nothing_is_told_of_the_former_code(compared):
     move_on_pad(compared, 0.7, 0.7)
     facts = compared.locator(f'.cursor-model[data-model="{PAIR[1]}"] .cursor-facts')
-    expect(facts).to_contain_text("nearest code", timeout=PATIENCE)
+    expect(facts).to_contain_text("nearest image", timeout=PATIENCE)
     before = facts.text_content()
     compared.evaluate(
         """(name) => {
@@ -122,41 +132,42 @@ def test_on_the_other_scale_nothing_is_told_of_the_former_code(compared):
           const facts = root.querySelector(`.cursor-model[data-model="${name}"] .cursor-facts`);
           const look = () => {
             const words = root.querySelector('.cursor-note').textContent;
-            if (words.includes('own scale')) seen.push(facts.textContent);
+            if (words.includes('N(0, I) in every model')) seen.push(facts.textContent);
             requestAnimationFrame(look);
           };
           look();
         }""",
         PAIR[1],
     )
-    compared.get_by_text("Scale-fair: z ~ N(m, S)").click()
-    expect(compared.locator(".cursor-note")).to_contain_text("each model's own scale")
-    expect(facts).to_contain_text("nearest code", timeout=PATIENCE)
+    compared.get_by_text("Prior N(0, I)", exact=True).click()
+    expect(compared.locator(".cursor-note")).to_contain_text("N(0, I) in every model")
+    expect(facts).to_contain_text("nearest image", timeout=PATIENCE)
     expect(facts).not_to_have_text(before)
     assert before not in compared.evaluate("() => window.factsSeen")
 
 
-def test_the_scale_is_switched_for_cursor_and_table_together(compared):
+def test_the_prior_is_switched_for_cursor_and_table_together(compared):
+    expect(compared.locator(".cursor-note")).to_contain_text("each model's fitted Gaussian")
     move_on_pad(compared, 0.7, 0.7)
-    before = codes(compared)
-    escapes = compared.locator('.standing tr[data-row="escape_rate"] td')
-    as_built = escapes.all_inner_texts()
-    compared.get_by_text("Scale-fair: z ~ N(m, S)").click()
+    fitted = codes(compared)
+    assert not np.allclose(fitted[PAIR[0]], fitted[PAIR[1]])
+    outside = compared.locator('.standing tr[data-row="escape_rate"] td')
+    before = outside.all_inner_texts()
+    compared.get_by_text("Prior N(0, I)", exact=True).click()
     wait_for_idle(compared)
-    expect(compared.locator(".cursor-note")).to_contain_text("each model's own scale")
+    expect(compared.locator(".cursor-note")).to_contain_text("N(0, I) in every model")
     wait_for_cursor(compared)
-    after = codes(compared)
-    assert not np.allclose(after[PAIR[1]], before[PAIR[1]])
-    assert not np.allclose(after[PAIR[0]], after[PAIR[1]])
+    standard = codes(compared)
+    assert np.array_equal(standard[PAIR[0]], standard[PAIR[1]])
     for name in PAIR:
-        assert_decoded(pictures(compared)[name], SHIPPED / name, after[name])
-    assert escapes.all_inner_texts() != as_built
+        assert_decoded(pictures(compared)[name], SHIPPED / name, standard[name])
+    assert outside.all_inner_texts() != before
 
 
 def test_the_answer_stands_on_the_first_screen(compared):
     for name in PAIR:
         expect(compared.locator(f'.cursor-model[data-model="{name}"]')).to_be_in_viewport(ratio=1)
-    expect(compared.get_by_text("measures of regularity")).to_be_in_viewport(ratio=1)
+    expect(compared.get_by_text("metrics of regularity")).to_be_in_viewport(ratio=1)
     expect(compared.locator("table.standing")).to_be_in_viewport(ratio=1)
 
 
@@ -183,6 +194,35 @@ def test_a_row_is_opened_with_the_keyboard(compared):
 def plane_state(page, place):
     return page.evaluate(
         "(place) => ({ ...document.querySelectorAll('.plane')[place].dataset })", place
+    )
+
+
+def red_and_grey_dots(page, place):
+    """Pixels of a plane's prior samples that are red, and that are grey."""
+    plane = page.locator(".plane .plane-plot").nth(place)
+    plane.scroll_into_view_if_needed()
+    pixels = np.asarray(Image.open(io.BytesIO(plane.screenshot())).convert("RGB")).astype(int)
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    is_red = (red > 170) & (green < 90) & (blue < 90)
+    is_grey = (abs(red - 98) < 25) & (abs(green - 105) < 25) & (abs(blue - 120) < 25)
+    return int(is_red.sum()), int(is_grey.sum())
+
+
+def test_the_plane_paints_red_as_the_table_counts_holes(standard):
+    look_closer(standard, "Plane")
+    standard.wait_for_selector(".plane[data-drawn]", timeout=PATIENCE)
+    standard.wait_for_function(
+        "() => document.querySelectorAll('.plane[data-drawn]').length === 2", timeout=PATIENCE
+    )
+    standard.locator(".st-key-compare-layers").get_by_text("Posteriors").click()
+    wait_for_idle(standard)
+    wait_for_page(standard)
+    red, grey = red_and_grey_dots(standard, 0)  # 9 % in holes
+    assert red < grey
+    red, grey = red_and_grey_dots(standard, 1)  # all in holes
+    assert red > 3 * grey
+    expect(standard.get_by_text("of 359 prior samples lie in a hole (5 % expected)")).to_have_count(
+        2
     )
 
 
@@ -283,7 +323,7 @@ def test_the_samples_of_all_models_are_drawn_anew_together(compared):
 
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(compared):
     compared.set_viewport_size({"width": 390, "height": 844})
-    for section in ("Evidence", "Samples", "Interpolation", "Plane", "Axes", "Definitions"):
+    for section in ("Examples", "Samples", "Interpolation", "Plane", "Axes", "Definitions"):
         look_closer(compared, section)
         expect_no_overflow(compared)
 

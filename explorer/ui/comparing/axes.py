@@ -1,5 +1,7 @@
 """Compare's axes: marginals against N(0, 1), covariances, and the KL of each axis."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ def show_axes(comparison: Comparison) -> None:
     models, names, colours = comparison.models, comparison.names, comparison.colours
     samples = [codes_of(model).astype(np.float64) for model in models]
     dim = max(codes.shape[1] for codes in samples)
-    axes = pick_axes(samples, dim)
+    axes = pick_axes(samples, dim, names)
     st.markdown("**Every axis against N(0, 1)**, the dotted curve")
     for start in range(0, len(axes), ROW):
         for side, axis in zip(st.columns(ROW), axes[start : start + ROW], strict=False):
@@ -59,7 +61,7 @@ def show_axes(comparison: Comparison) -> None:
             "An axis near 0 carries nothing: the posterior is the prior whatever the image. An AE "
             "has no variance and so no KL."
         )
-    st.markdown("**Covariance of the codes**, the identity under the prior")
+    st.markdown("**Covariance of the encodings**, the identity under the prior")
     for place, side in enumerate(st.columns(len(models), gap="medium")):
         with side:
             st.markdown(plain(names[place]))
@@ -70,7 +72,7 @@ def show_axes(comparison: Comparison) -> None:
             )
 
 
-def pick_axes(samples: list[NDArray[np.float64]], dim: int) -> list[int]:
+def pick_axes(samples: list[NDArray[np.float64]], dim: int, names: Sequence[str]) -> list[int]:
     """Which axes to draw: all where they are few, else those farthest from N(0, 1) at first."""
     if dim <= MOST_AXES:
         return list(range(dim))
@@ -84,7 +86,8 @@ def pick_axes(samples: list[NDArray[np.float64]], dim: int) -> list[int]:
         default=default,
         format_func=lambda axis: f"z{axis + 1}",
         max_selections=MOST_AXES,
-        key=f"compare-axes-{dim}",
+        # A key a comparison: the axes of one model are not the farthest of another.
+        key=f"compare-axes-{dim}-{'-'.join(names)}",
     )
     return sorted(chosen)
 

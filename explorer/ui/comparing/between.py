@@ -24,7 +24,7 @@ def show_interpolation(comparison: Comparison) -> None:
     """The way between the same two held-out images in all."""
     models = comparison.models
     if len({model.config.data.fingerprint for model in models}) > 1:
-        st.info("The models were made for different images: there is no common pair of ends.")
+        st.info("The models were trained on different images: there is no pair of images to join.")
         return
     shared = shared_images(models)
     if len(shared) < 2:
@@ -35,7 +35,7 @@ def show_interpolation(comparison: Comparison) -> None:
     )
     with left:
         which = pick_plane(models, "compare-way-plane")
-    if action.button("Two others", icon=":material/shuffle:", key="two-others", width="stretch"):
+    if action.button("New pair", icon=":material/shuffle:", key="two-others", width="stretch"):
         st.session_state[SEED] = int(st.session_state.get(SEED, 0)) + 1
         keep_ends(pick_ends(models, shared, st.session_state[SEED]))
     if not all(st.session_state.get(key) in set(shared.tolist()) for key in ENDS):
@@ -60,13 +60,14 @@ def show_interpolation(comparison: Comparison) -> None:
             show_one(comparison, place, which, index, shared)
     st.caption(
         "Drag A or B, or click: the nearest held-out image becomes the end, in all models. Under "
-        "each strip, how densely codes lie along the way, as a percentile of the codes' own; in "
-        "the red it leads through a hole. slerp is drawn dotted on the plane."
+        "each strip, how densely encodings lie along the path in the whole latent space, as a "
+        "percentile of the encodings' own; in the red it leads through a hole. slerp is drawn "
+        "dotted on the plane."
     )
 
 
 def show_ends(model: OpenedModel, index: Sequence[int]) -> None:
-    """The two images themselves, where they are at hand."""
+    """The two images themselves, where they are available."""
     images = held_out_pictures(model.config.data, np.array(index))
     if images is not None:
         show_sheet(images, 2, "A and B")
@@ -94,7 +95,7 @@ def show_one(
         show_sheet(
             way.pictures(model, STEPS).transpose(0, 3, 1, 2),
             STEPS,
-            f"{path}; at its sparsest denser than {lowest:.0f} % of the codes",
+            f"{path}; lowest density: percentile {lowest:.0f} of the encoded images",
         )
         st.plotly_chart(
             plot_density_path([way.density], [path], [comparison.colours[place]], height=96),

@@ -1,4 +1,6 @@
-"""Compare's evidence: the pictures behind one row of the table."""
+"""Compare's examples: the pictures behind one row of the table."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
@@ -7,7 +9,7 @@ from explorer.errors import ExplorerError
 from explorer.live.evidence import Exhibit, axis_distance, codes_of, find_exhibit, has_exhibit
 from explorer.live.hub import Stamp
 from explorer.live.model import OpenedModel
-from explorer.regularity.measure import NO_PRIOR
+from explorer.regularity.definitions import NO_PRIOR
 from explorer.regularity.verdict import Standing
 from explorer.ui.comparing.comparison import Comparison, exhibit_sheet, key_of, show_picture
 from explorer.ui.words import plain
@@ -23,7 +25,7 @@ def is_openable(key: str) -> bool:
     return has_exhibit(key) or key == PRIOR_MATCH
 
 
-def opened_row(found: dict[str, Standing]) -> str | None:
+def opened_row(found: Mapping[str, Standing]) -> str | None:
     """The row whose evidence is chosen; None where no row has any."""
     rows = [key for key in found if is_openable(key)]
     chosen = st.session_state.get(ROW)
@@ -34,9 +36,9 @@ def opened_row(found: dict[str, Standing]) -> str | None:
 
 def show_evidence(comparison: Comparison) -> None:
     """What is behind one measure, of each model."""
-    row = opened_row(dict(comparison.found))
+    row = opened_row(comparison.found)
     if row is None:
-        st.info("There are no measures to show pictures of: see above.")
+        st.info("There is no metric to show examples of: see above.")
         return
     st.session_state[ROW] = row
     rows = [key for key in comparison.found if is_openable(key)]
@@ -45,19 +47,22 @@ def show_evidence(comparison: Comparison) -> None:
         row = picker.selectbox(
             "Pictures behind",
             rows,
-            format_func=lambda key: comparison.found[key].measures[0].title,
+            format_func=lambda key: comparison.found[key].measures[0].definition.title,
             key=ROW,
             label_visibility="collapsed",
         )
         measure = comparison.found[row].measures[0]
-        words.markdown(plain(measure.student))
+        words.markdown(plain(measure.definition.plain_words))
         if row == PRIOR_MATCH:
             show_farthest_axes(comparison)
             return
         for place, side in enumerate(st.columns(len(comparison.models), gap="medium")):
             with side:
                 show_one(comparison, place, row)
-        st.caption(f"{plain(measure.researcher)} Source: {plain(measure.source)}.")
+        definition = measure.definition
+        st.caption(
+            f"{plain(definition.definition_in(measure.column))} Source: {plain(definition.source)}."
+        )
 
 
 def show_one(comparison: Comparison, place: int, row: str) -> None:
@@ -118,6 +123,6 @@ def show_farthest_axes(comparison: Comparison) -> None:
                     config={"displayModeBar": False},
                 )
     st.caption(
-        "The axes on which some model's codes are farthest from N(0, 1), the dotted curve. The "
-        "scale-fair prior is fitted to the codes, so there nothing of this is left."
+        "The dimensions on which some model's encodings are farthest from N(0, 1), the dotted "
+        "curve. The fitted Gaussian is fitted to the encodings, so there nothing of this is left."
     )

@@ -58,7 +58,10 @@ def show_export(comparison: Comparison) -> None:
                 icon=":material/download:",
             )
     with figures:
-        st.markdown("**Every measured figure** with interval, null value, unit, n and source.")
+        st.markdown(
+            "**Every measured figure** with interval, chance level, ideal value, "
+            "unit, n and source."
+        )
         if comparison.reports is None:
             st.info("There is no report to write out.")
             return

@@ -4,27 +4,28 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 from explorer.models.library import differences
-from explorer.regularity.measure import Measure
-from explorer.regularity.verdict import write_verdict
+from explorer.regularity.estimate import Estimate
 from explorer.storage import table_cell
 from explorer.ui.comparing.comparison import Comparison
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_csv(comparison: Comparison) -> str:
     """One row a figure, model and seed of training; empty where there is no value."""
-    names = [field.name for field in fields(Measure)]
+    rows = [
+        {"model": name, **one.described()}
+        for name, estimates in figures_of(comparison)
+        for one in estimates
+    ]
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["model", *names])
-    for name, measures in figures_of(comparison):
-        for one in measures:
-            values = asdict(one)
-            table.writerow(map(table_cell, [name, *(values[field] for field in names)]))
+    if rows:
+        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows({name: table_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -42,21 +43,39 @@ def write_json(comparison: Comparison) -> str:
             name: differences(first, model.config)
             for name, model in zip(comparison.names[1:], comparison.models[1:], strict=True)
         },
-        "verdict": write_verdict(comparison.names, dict(comparison.found)),
+        "verdict": comparison.verdict,
+        "comparisons": list(comparisons_of(comparison)),
         "figures": [
-            {"model": name, **asdict(one)}
-            for name, measures in figures_of(comparison)
-            for one in measures
+            {"model": name, **one.described()}
+            for name, estimates in figures_of(comparison)
+            for one in estimates
         ],
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def figures_of(comparison: Comparison) -> Iterator[tuple[str, tuple[Measure, ...]]]:
-    """The measures of each model, and of its other seeds."""
+def figures_of(comparison: Comparison) -> Iterator[tuple[str, tuple[Estimate, ...]]]:
+    """The estimates of each model, and of its other seeds."""
     for name, report, seeds in zip(
         comparison.names, comparison.reports or (), comparison.seeds, strict=False
     ):
-        yield name, report.measures
+        yield name, report.estimates
         for seed, other in seeds.items():
-            yield seed, other.measures
+            yield seed, other.estimates
+
+
+def comparisons_of(comparison: Comparison) -> Iterator[dict[str, object]]:
+    """How each two models stand in each metric that was judged."""
+    for key, standing in comparison.found.items():
+        for (first, second), pair in standing.pairs.items():
+            difference = pair.difference
+            yield {
+                "metric": key,
+                "models": [comparison.names[first], comparison.names[second]],
+                "outcome": pair.outcome,
+                "better": None
+                if pair.winner is None
+                else comparison.names[(first, second)[pair.winner]],
+                "difference": None if difference is None else asdict(difference),
+                "over_trainings": standing.over_trainings,
+            }

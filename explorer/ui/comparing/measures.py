@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from explorer.models.library import Listing
-from explorer.regularity.measure import GROUPS, MIXTURE, NO_PRIOR, Measure
-from explorer.regularity.report import FEWEST_IMAGES, RegularityReport
+from explorer.regularity.definitions import COLUMN_TITLES, GROUPS, MIXTURE, NO_PRIOR
+from explorer.regularity.estimate import Estimate
+from explorer.regularity.report import RegularityReport
+from explorer.regularity.subject import FEWEST_IMAGES
 from explorer.ui import cached
 from explorer.ui.comparing.comparison import Comparison
 from explorer.ui.words import plain
@@ -14,7 +16,7 @@ from explorer.ui.words import plain
 GROUP_TITLES = {
     "headline": "Headline",
     "information": "Information in the code",
-    "prior": "Codes and prior",
+    "prior": "Encodings and prior",
     "samples": "Samples",
     "geometry": "The decoder's geometry",
     "factors": "Known factors",
@@ -53,7 +55,7 @@ def read_seeds(others: Sequence[Listing]) -> dict[str, RegularityReport]:
 
 
 def show_definitions(comparison: Comparison) -> None:
-    """Every figure of every model and seed, with interval, null value, definition and source."""
+    """Every figure of every model and seed, with what it is to be held against, and its source."""
     if comparison.reports is None:
         return
     named = [
@@ -67,34 +69,36 @@ def show_definitions(comparison: Comparison) -> None:
         rows = [
             as_row(one, name)
             for name, report in named
-            for one in report.measures
-            if one.group == part and one.column in (comparison.column, MIXTURE, NO_PRIOR)
+            for one in report.estimates
+            if one.definition.group_in(one.column) == part
+            and one.column in (comparison.column, MIXTURE, NO_PRIOR)
         ]
         if not rows:
             continue
         st.markdown(f"**{GROUP_TITLES[part]}**")
-        # Measure by measure, the models below each other.
-        keys = list(dict.fromkeys(row["measure"] for row in rows))
-        rows.sort(key=lambda row: keys.index(row["measure"]))
+        # Metric by metric, the models below each other.
+        keys = list(dict.fromkeys(row["metric"] for row in rows))
+        rows.sort(key=lambda row: keys.index(row["metric"]))
         st.dataframe(rows, hide_index=True, key=f"figures-{part}")
 
 
-def as_row(measure: Measure, name: str) -> dict[str, object]:
+def as_row(estimate: Estimate, name: str) -> dict[str, object]:
     """A figure as a row of the table."""
     return {
-        "measure": measure.title,
+        "metric": estimate.definition.title,
         "model": name,
-        "prior": measure.column,
-        "value": measure.value,
-        "95 % from": measure.low,
-        "to": measure.high,
-        "null": measure.null,
-        "unit": measure.unit,
-        "better": measure.better,
-        "n": measure.n,
-        "seed": measure.seed,
-        "in a sentence": measure.student,
-        "definition": measure.researcher,
-        "source": measure.source,
-        "note": measure.note,
+        "prior": COLUMN_TITLES[estimate.column],
+        "value": estimate.value,
+        "95 % from": estimate.low,
+        "to": estimate.high,
+        "chance": estimate.chance,
+        "ideal": estimate.ideal,
+        "unit": estimate.unit,
+        "better": estimate.definition.direction,
+        "n": estimate.n,
+        "seed": estimate.seed,
+        "in a sentence": estimate.definition.plain_words,
+        "definition": estimate.definition.definition_in(estimate.column),
+        "source": estimate.definition.source,
+        "note": estimate.note,
     }

@@ -14,24 +14,28 @@ from explorer.latent.axes import kl_per_axis
 from explorer.live.evidence import axis_distance, codes_of, draw_codes, has_exhibit
 from explorer.live.spaces import PATHS, PRINCIPAL, find_way
 from explorer.models.config import KIND_NAMES
-from explorer.models.library import differences
 from explorer.plots.page import Chart, Heading, Html, Part, Sheet, Side, Words
-from explorer.regularity.measure import NO_PRIOR
+from explorer.regularity.definitions import COLUMN_TITLES, NO_PRIOR
 from explorer.regularity.prior import fit_gaussian
-from explorer.regularity.verdict import write_verdict
 from explorer.ui.comparing.between import ENDS, pick_ends, rows_of, shared_images
 from explorer.ui.comparing.comparison import (
-    COLUMN_WORDS,
+    COLUMN_DRAWS,
     Comparison,
+    describe_match,
     exhibit_sheet,
     key_of,
     sheet_scale,
 )
 from explorer.ui.comparing.evidence import cached_exhibit, examples_of
 from explorer.ui.comparing.figures_file import figures_of
-from explorer.ui.comparing.planes import cached_space, cached_stretch
+from explorer.ui.comparing.planes import (
+    PLANE_WORDS,
+    cached_space,
+    cached_stretch,
+    hole_words,
+)
 from explorer.ui.comparing.samples import GRID_COLUMNS, GRID_ROWS, SEED
-from explorer.ui.comparing.standing import figure, table_html
+from explorer.ui.comparing.standing import TABLE_WORDS, figure, table_html
 
 MOST_AXES = 12
 STEPS = 11
@@ -40,36 +44,31 @@ SAME_PICTURES = "reconstruction_mse"  # as behind reconstruction_nll
 
 def opening(comparison: Comparison) -> Iterator[Part]:
     """What is compared, how fair that is, the verdict and the table."""
-    first = comparison.models[0].config
     for name, model in zip(comparison.names, comparison.models, strict=True):
         config = model.config
         yield Words(
             f"{name}: {KIND_NAMES[config.kind]}, {config.network.latent_dim} latents, "
             f"{config.data.name}, {len(model.encodings.mean):,} held-out images."
         )
-        found = differences(first, config)
-        if found:
-            yield Words(f"Not a fair pair with {comparison.names[0]}: {'; '.join(found)}.", "alert")
+    matched, words = describe_match([model.config for model in comparison.models], comparison.names)
+    yield Words(words, "" if matched else "alert")
     yield Words(
-        f"{COLUMN_WORDS[comparison.column]}. Written by Latent Explorer on "
-        f"{datetime.now().astimezone():%d %B %Y}.",
+        f"{COLUMN_TITLES[comparison.column]}: {COLUMN_DRAWS[comparison.column]}. Written by Latent "
+        f"Explorer on {datetime.now().astimezone():%d %B %Y}.",
         "small",
     )
     if comparison.reports is None:
         return
-    answer, *rest = write_verdict(comparison.names, dict(comparison.found))
+    answer, *rest = comparison.verdict
     yield Heading(answer)
-    yield Words(" ".join(rest))
+    for sentence in rest:
+        yield Words(sentence)
     yield Html(table_html(comparison.names, comparison.found, seeds=comparison.seed_figures()))
-    yield Words(
-        "✓ marks a model whose interval lies apart from every other's; overlapping intervals are a "
-        "tie. ○ other seeds of the same training. The dashed line is the null value.",
-        "small",
-    )
+    yield Words(TABLE_WORDS, "small")
 
 
 def evidence(comparison: Comparison) -> Iterator[Part]:
-    """The pictures behind each measure."""
+    """The examples behind each metric."""
     for key, standing in comparison.found.items():
         if not has_exhibit(key) or key == SAME_PICTURES:
             continue
@@ -87,8 +86,8 @@ def evidence(comparison: Comparison) -> Iterator[Part]:
             else:
                 parts.append(Sheet(exhibit_sheet(exhibit), exhibit.caption))
             columns.append(parts)
-        yield Heading(f"{measure.title} ({measure.unit})")
-        yield Words(measure.student)
+        yield Heading(f"{measure.definition.title} ({measure.unit})")
+        yield Words(measure.definition.plain_words)
         yield Side(columns)
 
 
@@ -121,17 +120,19 @@ def planes(comparison: Comparison) -> Iterator[Part]:
                     names=space.plane.names,
                     colour=comparison.colours[place],
                     circle=space.circle,
-                    holes=space.holes if stretch is None else None,
+                    samples=space.samples if stretch is None else None,
+                    in_hole=space.in_hole,
                     ellipses=space.ellipses,
                     magnification=stretch,
                 )
                 parts.append(Chart(chart))
+                if stretch is None:
+                    parts.append(Words(hole_words(space)))
         columns.append(parts)
     yield Side(columns)
     yield Words(
-        "First the density of the codes, then how much the decoder magnifies area (log10). Dotted: "
-        "1, 2 and 3 standard deviations of the prior. Red: holes on this plane. Ellipses: some "
-        "posteriors, 1 standard deviation at true scale.",
+        f"First the density of the encodings, then how much the decoder magnifies area (log10). "
+        f"{PLANE_WORDS}",
         "small",
     )
 
@@ -188,7 +189,7 @@ def axes(comparison: Comparison) -> Iterator[Part]:
         yield Heading("KL of each axis")
         of = [names[place] for place in having], [colours[place] for place in having]
         yield Chart(plot_bars(rows, *of, "nats"))
-    yield Heading("Covariance of the codes")
+    yield Heading("Covariance of the encodings")
     yield Side(
         [
             [Heading(name, 3), Chart(plot_covariance(fit_gaussian(one)[1]))]
@@ -202,16 +203,20 @@ def definitions(comparison: Comparison) -> Iterator[Part]:
     found = [(name, one) for name, measures in figures_of(comparison) for one in measures]
     if not found:
         return
-    # Measure by measure, the models below each other.
+    # Metric by metric, the models below each other.
     order = list(dict.fromkeys((one.key, one.column) for _, one in found))
     found.sort(key=lambda entry: order.index((entry[1].key, entry[1].column)))
     yield Heading("Every figure")
     yield _table(
-        ("measure", "prior", "model", "value", "95 % from", "to", "null", "unit", "n", "seed"),
+        (
+            "metric", "prior", "model", "value", "95 % from", "to", "chance", "ideal", "unit", "n",
+            "seed",
+        ),
         [
             (
-                one.title, one.column, name, figure(one.value), _maybe(one.low), _maybe(one.high),
-                _maybe(one.null), one.unit, f"{one.n:,}", str(one.seed),
+                one.definition.title, COLUMN_TITLES[one.column], name,
+                figure(one.value), _maybe(one.low), _maybe(one.high),
+                _maybe(one.chance), _maybe(one.ideal), one.unit, f"{one.n:,}", str(one.seed),
             )
             for name, one in found
         ],
@@ -219,12 +224,16 @@ def definitions(comparison: Comparison) -> Iterator[Part]:
     yield Heading("Definitions")
     defined = {(one.key, one.column): one for _, one in found}
     yield _table(
-        ("measure", "prior", "better", "in a sentence", "definition", "source"),
+        ("metric", "prior", "better", "in a sentence", "definition", "source"),
         [
-            (one.title, one.column, one.better, one.student, one.researcher, one.source)
+            (
+                one.definition.title, COLUMN_TITLES[one.column], one.definition.direction,
+                one.definition.plain_words, one.definition.definition_in(one.column),
+                one.definition.source,
+            )
             for one in defined.values()
         ],
-    )
+    )  # fmt: skip
 
 
 def _maybe(value: float | None) -> str:
@@ -243,7 +252,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:
 
 SECTIONS: tuple[tuple[str, Callable[[Comparison], Iterator[Part]]], ...] = (
     ("the verdict", opening),
-    ("the pictures behind the measures", evidence),
+    ("the examples", evidence),
     ("samples", samples),
     ("planes", planes),
     ("ways", ways),

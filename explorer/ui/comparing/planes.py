@@ -12,6 +12,7 @@ from explorer.live.hub import Stamp
 from explorer.live.model import OpenedModel
 from explorer.live.route import plotly_path
 from explorer.live.spaces import PRINCIPAL, Space, look_at_space, manifold_sheet, measure_stretch
+from explorer.regularity.sentences import percent
 from explorer.ui import cached
 from explorer.ui.addresses import base_path, live_base
 from explorer.ui.comparing.comparison import Comparison, key_of, show_sheet
@@ -22,8 +23,15 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 DENSITY, STRETCH = "Density", "Magnification"
-HOLES, ELLIPSES, PICTURES = "Holes", "Posteriors", "Pictures"
+SAMPLES, ELLIPSES, PICTURES = "Prior samples", "Posteriors", "Pictures"
 SHEET_SIDE = 16
+PLANE_WORDS = (
+    "Shaded: how many encodings lie there, projected onto the plane. Dots: samples of the prior, "
+    "projected too; red: the sample lies in a hole of the whole latent space (its fifth nearest "
+    "encoding is farther than for 95 % of the encodings themselves), which the plane by itself "
+    "cannot show. Dotted: 1, 2 and 3 standard deviations of the prior. Grey ellipses: some "
+    "posteriors, 1 standard deviation at true scale; an AE has none. Each plane has its own scale."
+)
 PRINCIPAL_WORDS, AXES_WORDS = "Principal axes", "Two axes"
 
 
@@ -35,11 +43,11 @@ def show_planes(comparison: Comparison) -> None:
     shade = middle.segmented_control(
         "Shade", [DENSITY, STRETCH], default=DENSITY, key="compare-shade", required=True,
         label_visibility="collapsed",
-        help="Density: how many codes lie there. Magnification: how much the decoder stretches "
-        "area there, log10 of sqrt(det(JᵀJ)).",
+        help="Density: how many encodings lie there, projected onto the plane. Magnification: how "
+        "much the decoder stretches area there, log10 of sqrt(det(JᵀJ)).",
     )  # fmt: skip
     layers = right.pills(
-        "Show", [HOLES, ELLIPSES, PICTURES], default=[HOLES, ELLIPSES, PICTURES],
+        "Show", [SAMPLES, ELLIPSES, PICTURES], default=[SAMPLES, ELLIPSES, PICTURES],
         selection_mode="multi", key="compare-layers", label_visibility="collapsed",
     )  # fmt: skip
     spaces: list[Space | None] = []
@@ -47,12 +55,7 @@ def show_planes(comparison: Comparison) -> None:
         with side:
             st.markdown(f"**{plain(comparison.names[place])}**")
             spaces.append(show_one(comparison, place, which, str(shade), layers or []))
-    st.caption(
-        "Dotted: 1, 2 and 3 standard deviations of the prior. Red: holes, where the prior expects "
-        "codes and they lie sparser than 95 % of all do, on this plane. Grey ellipses: some "
-        "posteriors, 1 standard deviation at true scale; an AE has none. Each plane has its own "
-        "scale."
-    )
+    st.caption(PLANE_WORDS)
     if st.toggle("The manifold, spread by the prior (Kingma's figure)", key="compare-manifold"):
         for place, side in enumerate(st.columns(len(comparison.models), gap="medium")):
             space, model = spaces[place], comparison.models[place]
@@ -120,7 +123,8 @@ def show_one(
         names=space.plane.names,
         colour=comparison.colours[place],
         circle=space.circle,
-        holes=space.holes if HOLES in layers else None,
+        samples=space.samples if SAMPLES in layers else None,
+        in_hole=space.in_hole,
         ellipses=space.ellipses if ELLIPSES in layers else (),
         magnification=stretch,
     )
@@ -128,7 +132,20 @@ def show_one(
         plane_request(model, name, space, figure, manifold=PICTURES in layers),
         key=f"compare-plane-{place}",
     )
+    if SAMPLES in layers:
+        st.markdown(plain(hole_words(space)))
     return space
+
+
+def hole_words(space: Space) -> str:
+    """How many of the plane's prior samples are in a hole."""
+    share = space.hole_share
+    if share is None:
+        return "There are too few encodings to say which prior samples lie in a hole."
+    return (
+        f"Prior holes: {percent(share)} of {len(space.samples):,} prior samples lie in a hole "
+        "(5 % expected)."
+    )
 
 
 def plane_request(

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from explorer.live.evidence import draw_codes
+from explorer.regularity.comparability import DATA, find_obstacles
 from explorer.regularity.published import AGREES, DIFFERS, hold_against_published
-from explorer.ui.comparing.comparison import COLUMN_WORDS, Comparison, show_sheet
+from explorer.ui.comparing.comparison import COLUMN_DRAWS, Comparison, show_sheet
 from explorer.ui.words import plain
 
 GRID_COLUMNS, GRID_ROWS = 8, 4
@@ -28,7 +29,7 @@ def show_samples(comparison: Comparison) -> None:
             show_sheet(
                 model.codec.decode(latents),
                 GRID_COLUMNS,
-                f"{COLUMN_WORDS[comparison.column].split(': ')[1]}, the same noise in all models",
+                f"{COLUMN_DRAWS[comparison.column]}; the same noise in all models",
             )
     show_published(comparison)
 
@@ -38,8 +39,12 @@ def show_published(comparison: Comparison) -> None:
     by_kind = {model.config.kind: place for place, model in enumerate(comparison.models)}
     if comparison.reports is None or len(comparison.models) != 2 or set(by_kind) != {"ae", "vae"}:
         return
+    # The paper's pairs were trained on the same images, and none of them had collapsed.
+    unlike = DATA in find_obstacles([model.config for model in comparison.models])
+    if unlike or any(one.severe for one in comparison.compared):
+        return
     claims = hold_against_published(
-        comparison.reports[by_kind["ae"]].measures, comparison.reports[by_kind["vae"]].measures
+        comparison.reports[by_kind["ae"]].estimates, comparison.reports[by_kind["vae"]].estimates
     )
     if not claims:
         return
@@ -57,5 +62,5 @@ def show_published(comparison: Comparison) -> None:
     )
     st.caption(
         "Fréchet distances in our classifiers' features: they are no FIDs, so only the order "
-        "compares. Where the 95 % intervals overlap it is a tie."
+        "compares. Where the 95 % interval of the difference holds 0 it is a tie."
     )

@@ -6,12 +6,26 @@ from html import escape
 import streamlit as st
 
 from explorer.plots.palette import class_colours
-from explorer.regularity.measure import HIGHER, LOWER, NEAR_NULL, Measure
+from explorer.regularity.definitions import HIGHER, LOWER, NEAR_IDEAL
+from explorer.regularity.estimate import Estimate
 from explorer.regularity.verdict import Standing
 from explorer.ui.words import plain
 
-DIRECTION = {HIGHER: ("↑", "higher is better"), LOWER: ("↓", "lower is better")}
-NEAR = {NEAR_NULL: ("◦", "near the dashed line is better")}
+DIRECTION = {
+    HIGHER: ("↑", "higher is better"),
+    LOWER: ("↓", "lower is better"),
+    NEAR_IDEAL: ("◦", "nearer to the ideal value is better"),
+}
+LEGEND = (
+    '<p class="legend"><i class="line chance"></i> chance level: a model without the structure '
+    'that the metric looks for <i class="line ideal"></i> ideal value: a perfect model{more}</p>'
+)
+TABLE_WORDS = (
+    "✓ marks a model that is better than every other: the 95 % interval of each difference leaves "
+    "out 0, and still does after Holm's correction for all comparisons of the table; the figure is "
+    "better than the chance level, and nothing is the matter with the model. Read prior holes and "
+    "encodings outside the prior together: a cloud much wider than the prior has no holes."
+)
 MARGIN = 0.06  # of the plot's width on either side
 LONGEST_NAME = 20  # characters of a column's head
 
@@ -24,7 +38,8 @@ def show_verdict(sentences: Sequence[str]) -> None:
     answer, *rest = sentences
     st.markdown(f"##### {plain(answer)}")
     if rest:
-        st.markdown(" ".join(plain(line) for line in rest))
+        lines = "".join(f"<li>{escape(line)}</li>" for line in rest)
+        st.html(f'<ul class="verdict">{lines}</ul>')
 
 
 def table_html(
@@ -58,10 +73,16 @@ def table_html(
         )
         for key, standing in found.items()
     )
+    more = ""
+    if any(any(values) for one in seeds for values in one.values()):
+        more = ' <i class="seed"></i> other seeds of the same training'
+    if any(any(standing.trainings) for standing in found.values()):
+        more += ' <i class="line trainings"></i> mean of the trainings, 95 % t interval'
     return (
-        '<table class="standing"><thead><tr><th scope="col">Measure</th>'
+        f'<table class="standing{" two" if len(names) == 2 else ""}"><thead><tr>'
+        '<th scope="col">Metric</th>'
         f'<th scope="col" class="plot">95 % intervals</th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        f"<tbody>{rows}</tbody></table>{LEGEND.format(more=more)}"
     )
 
 
@@ -83,26 +104,47 @@ def _row(
     openable: bool,
 ) -> str:
     first = standing.measures[0]
-    sign, words = (DIRECTION | NEAR).get(first.better, ("", "describes; no side is better"))
+    sign, words = DIRECTION.get(first.definition.direction, ("", "describes; no side is better"))
     cells = "".join(
-        f'<td class="{"best" if standing.best == place else ""}" '
-        f'title="{_told(one, seeds[place] if place < len(seeds) else ())}">{figure(one.value)}</td>'
-        for place, one in enumerate(standing.measures)
+        _cell(standing, place, seeds[place] if place < len(seeds) else ())
+        for place in range(len(standing.measures))
     )
-    told = escape(f"{first.student} ({words}; {first.unit})")
-    title = f"{escape(first.title)} <small>{sign}</small>"
+    told = f"{first.definition.plain_words} ({words}; {first.unit})"
+    if standing.left_out:
+        told = f"Not compared: {standing.left_out}. {told}"
+    title = f"{escape(first.definition.title)}\u00a0<small>{sign}</small>"
     if openable:
         attributes = f' data-row="{escape(key)}"'
         title = f'<button type="button" aria-expanded="false">{title}</button>'
     else:
         attributes, title = "", f'<span class="plain">{title}</span>'
+    if standing.left_out:
+        attributes += ' class="apart"'
+    plot = "" if first.fixed else _plot(standing, colours, seeds)
     return (
-        f'<tr{attributes}><td title="{told}">{title}</td>'
-        f'<td class="plot">{_plot(standing.measures, colours, seeds)}</td>{cells}</tr>'
+        f'<tr{attributes}><td title="{escape(told)}">{title}</td>'
+        f'<td class="plot">{plot}</td>{cells}</tr>'
     )
 
 
-def _told(measure: Measure, seeds: Sequence[float]) -> str:
+def _cell(standing: Standing, place: int, seeds: Sequence[float]) -> str:
+    """One model's figure; of a value that holds by construction, that it does."""
+    one = standing.measures[place]
+    if one.fixed:
+        return (
+            f'<td title="{escape(one.fixed)}"><small>{escape(one.fixed.split(":")[0])}</small></td>'
+        )
+    shown = figure(one.value)
+    trained = standing.trainings[place] if standing.trainings else None
+    if trained is not None:
+        mean, count = trained
+        ends = f"{figure(mean.low)} to {figure(mean.high)}"
+        shown += f'<small class="trainings">k = {count}: {ends}</small>'
+    best = "best" if standing.best == place else ""
+    return f'<td class="{best}" title="{_told(one, seeds)}">{shown}</td>'
+
+
+def _told(measure: Estimate, seeds: Sequence[float]) -> str:
     if measure.low is None or measure.high is None:
         told = measure.note or "no interval"
     else:
@@ -110,6 +152,9 @@ def _told(measure: Measure, seeds: Sequence[float]) -> str:
             f"95 % from {figure(measure.low)} to {figure(measure.high)} {measure.unit}, "
             f"n = {measure.n:,}"
         )
+    for words, value in (("chance level", measure.chance), ("ideal value", measure.ideal)):
+        if value is not None:
+            told += f"; {words} {figure(value)}"
     if seeds:
         told += f"; other seeds: {', '.join(figure(value) for value in seeds)}"
     return escape(told)
@@ -122,15 +167,17 @@ def figure(value: float) -> str:
     return f"{value:.3g}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.2g}"
 
 
-def _plot(
-    measures: Sequence[Measure], colours: Sequence[str], seeds: Sequence[Sequence[float]]
-) -> str:
+def _plot(standing: Standing, colours: Sequence[str], seeds: Sequence[Sequence[float]]) -> str:
+    measures = standing.measures
+    trained = [found[0] for found in standing.trainings if found is not None]
     ends = [
         number
         for one in measures
-        for number in (one.low, one.high, one.value, one.null)
+        for number in (one.low, one.high, one.value, one.chance, one.ideal)
         if number is not None
-    ] + [value for values in seeds for value in values]
+    ]
+    ends += [value for values in seeds for value in values]
+    ends += [end for interval in trained for end in (interval.low, interval.high)]
     low, high = min(ends), max(ends)
     width = (high - low) or abs(high) or 1.0
 
@@ -138,16 +185,27 @@ def _plot(
         return 100 * (MARGIN + (1 - 2 * MARGIN) * (value - low) / width)
 
     parts = []
-    if measures[0].null is not None:
-        parts.append(f'<div class="null" style="left:{place(measures[0].null):.1f}%"></div>')
+    for kind in ("chance", "ideal"):
+        lines = [getattr(one, kind) for one in measures]
+        if None not in lines and len(set(lines)) == 1:
+            parts.append(f'<div class="{kind}" style="left:{place(lines[0]):.1f}%"></div>')
+            continue
+        # Measured for each model: a line beside its own interval.
+        share = 100 / (len(lines) + 1)
+        parts += [
+            f'<div class="{kind}" style="left:{place(value):.1f}%;top:{share * (row + 0.5):.0f}%;'
+            f'bottom:auto;height:{share:.0f}%;border-color:{colour}"></div>'
+            for row, (value, colour) in enumerate(zip(lines, colours, strict=False))
+            if value is not None
+        ]
     for number, (one, colour) in enumerate(zip(measures, colours, strict=False)):
         top = 100 * (number + 1) / (len(measures) + 1)
         if one.low is not None and one.high is not None:
-            left = place(one.low)
-            parts.append(
-                f'<div class="whisker" style="left:{left:.1f}%;width:{place(one.high) - left:.1f}%;'
-                f'top:{top:.0f}%;background:{colour}"></div>'
-            )
+            parts.append(_whisker("whisker", place(one.low), place(one.high), top, colour))
+        found = standing.trainings[number] if standing.trainings else None
+        if found is not None:
+            left, right = place(found[0].low), place(found[0].high)
+            parts.append(_whisker("trainings", left, right, top, colour))
         parts += [
             f'<div class="seed" style="left:{place(value):.1f}%;top:{top:.0f}%;'
             f'border-color:{colour}"></div>'
@@ -158,3 +216,10 @@ def _plot(
             f'background:{colour}"></div>'
         )
     return "".join(parts)
+
+
+def _whisker(kind: str, left: float, right: float, top: float, colour: str) -> str:
+    return (
+        f'<div class="{kind}" style="left:{left:.1f}%;width:{right - left:.1f}%;'
+        f'top:{top:.0f}%;background:{colour}"></div>'
+    )

@@ -11,6 +11,11 @@ function normal() {
   return radius * Math.cos(2 * Math.PI * Math.random());
 }
 
+function ordinal(number) {
+  const ending = { 1: "st", 2: "nd", 3: "rd" }[number % 10];
+  return number + (ending && Math.floor(number / 10) % 10 !== 1 ? ending : "th");
+}
+
 /* One model's picture and what is true of its code. */
 class Contestant {
   constructor(model, target) {
@@ -86,9 +91,11 @@ class Contestant {
 
   showTruth(facts) {
     this.place.dataset.hole = facts.hole;
-    this.place.textContent = facts.hole ? "in a hole" : "among the codes";
+    this.place.textContent = facts.hole ? "in a prior hole" : "among the encodings";
     const label = this.model.classes[facts.nearest.label];
-    this.words.textContent = `nearest code ${facts.nearest.distance.toPrecision(3)} away${label === undefined ? "" : ` (${label})`}${facts.density === null ? "" : `; denser than ${Math.round(facts.density)} % of the codes`}`;
+    const image = label === undefined ? "distance" : `a ${label}, distance`;
+    const density = facts.density === null ? "" : `; density: ${ordinal(Math.round(facts.density))} percentile of the encoded images`;
+    this.words.textContent = `nearest image: ${image} ${facts.nearest.distance.toPrecision(3)}${density}`;
   }
 
   destroy() {
@@ -152,7 +159,7 @@ class SharedCursor {
 
   send() {
     for (const contestant of this.contestants) contestant.decode(this.noise, this.data.fair);
-    const words = this.data.fair ? "z = m + S^½ ε: each model's own scale." : "z = ε ~ N(0, I) in every model.";
+    const words = this.data.fair ? "z = m + S^½ ε: samples of each model's fitted Gaussian." : "z = ε ~ N(0, I) in every model.";
     this.find(".cursor-note").textContent = `${words} ${this.held ? "Held: click to let it go." : "Move over the pad; click to hold."}`;
   }
 

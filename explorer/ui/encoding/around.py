@@ -163,7 +163,7 @@ def show_votes(
         ]
     )
     report = cached.report_if_any(listing)
-    measures = report.measures if report is not None else ()
+    measures = report.estimates if report is not None else ()
     known = next((one.value for one in measures if one.key == "knn_accuracy"), None)
     if known is not None and math.isfinite(known):
         st.caption(f"Votes of 10 neighbours name the right class for {known:.0%} of the held-out.")

@@ -1,33 +1,17 @@
-"""A plane's holes, ellipses and magnification, where they are known by construction."""
+"""A plane's ellipses and magnification, where they are known by construction."""
 
 import numpy as np
 import pytest
 
 from explorer.latent.planes import axes_plane
 from explorer.latent.surface import (
-    find_holes,
     gaussian_line,
-    grid_spots,
     manifold_spots,
     measure_magnification,
     posterior_lines,
 )
 
 EXTENT = (-4.0, 4.0, -4.0, 4.0)
-
-
-def test_a_cut_out_ball_is_found_and_nothing_beyond_the_prior_is_called_a_hole():
-    rng = np.random.default_rng(0)
-    cloud = rng.standard_normal((20_000, 2))
-    cloud = cloud[np.linalg.norm(cloud - [1, 0], axis=1) > 0.6].astype(np.float32)
-    holes = find_holes(cloud, np.zeros(2), np.eye(2), EXTENT, 81)
-    spots = grid_spots(EXTENT, 81, 81)
-    inside = (np.linalg.norm(spots - [1, 0], axis=1) < 0.4).reshape(81, 81)
-    assert holes[inside].all()
-    beyond = (np.linalg.norm(spots, axis=1) > 3.01).reshape(81, 81)
-    assert not holes[beyond].any()
-    middle = (np.linalg.norm(spots, axis=1) < 0.35).reshape(81, 81)
-    assert not holes[middle].any()
 
 
 def test_a_gaussians_line_has_its_covariance():

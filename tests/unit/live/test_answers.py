@@ -344,7 +344,7 @@ def test_a_vaes_holes_are_those_of_the_aggregate_posterior():
     share = model.density.is_hole(draws).mean()
     report = load_report(SHIPPED / "mnist-vae-16" / REPORT)
     hole_rate = next(
-        one for one in report.measures if (one.key, one.column) == ("hole_rate", "as built")
+        one for one in report.estimates if (one.key, one.column) == ("hole_rate", "as built")
     )
     # 4,096 codes stand for 10,000 here, so that the fifth neighbour is farther off for all alike.
     assert abs(share - hole_rate.value) < 0.05

@@ -18,7 +18,7 @@ from explorer.live.evidence import (
 from explorer.live.hub import shared_hub
 from explorer.live.model import OpenedModel
 from explorer.models.library import SHIPPED, list_checkpoints
-from explorer.regularity.measure import AS_BUILT, NO_PRIOR, SCALE_FAIR
+from explorer.regularity.definitions import AS_BUILT, NO_PRIOR, SCALE_FAIR
 from explorer.regularity.prior import fit_gaussian
 
 WITHOUT_IMAGES = ["hole_rate", "escape_rate", "midpoint_realism", "class_kept", "coverage_ratio"]

@@ -14,8 +14,11 @@ from explorer.live.spaces import (
     open_plane,
     prior_on,
 )
+from explorer.models.checkpoint import REPORT
 from explorer.models.library import SHIPPED, list_checkpoints
-from explorer.regularity.measure import AS_BUILT, SCALE_FAIR
+from explorer.plots.spaces import plot_space
+from explorer.regularity.definitions import AS_BUILT, SCALE_FAIR
+from explorer.regularity.report import load_report
 
 
 def opened(name):
@@ -41,6 +44,25 @@ def test_a_spot_of_the_plane_becomes_a_code_that_lies_there(digits, which, colum
     inside = (space.places > [left, low]).all(axis=1) & (space.places < [right, high]).all(axis=1)
     assert inside.mean() > 0.98
     assert len(space.ellipses) == 60
+
+
+@pytest.mark.parametrize("name", ["digits-vae-8", "digits-ae-8"])
+@pytest.mark.parametrize("column", [AS_BUILT, SCALE_FAIR])
+@pytest.mark.parametrize("which", ["principal", "axes:1,2"])
+def test_the_plane_has_as_many_red_samples_as_the_hole_rate_of_the_whole_space(name, column, which):
+    model = opened(name)
+    space = look_at_space(model, which, column)
+    measured = load_report(SHIPPED / name / REPORT).estimate("hole_rate", column)
+    # Other samples of the same prior: within the sampling error of both.
+    error = np.sqrt(measured.value * (1 - measured.value) / measured.n)
+    assert space.hole_share == pytest.approx(measured.value, abs=4 * np.sqrt(2) * error + 0.02)
+    figure = plot_space(
+        space.places, space.extent, names=space.plane.names, colour="#3f90da",
+        circle=space.circle, samples=space.samples, in_hole=space.in_hole,
+    )  # fmt: skip
+    red = next(trace for trace in figure.data if trace.name == "prior sample in a hole")
+    grey = next(trace for trace in figure.data if trace.name == "prior sample")
+    assert len(red.x) / (len(red.x) + len(grey.x)) == pytest.approx(space.hole_share)
 
 
 def test_an_ae_has_no_ellipses():
@@ -73,9 +95,11 @@ def test_two_latents_are_their_own_plane(model):
     np.testing.assert_allclose(plane.places(model.encodings.mean), model.encodings.mean)
 
 
-def test_the_extent_holds_the_ring_and_is_square():
+def test_the_extent_holds_the_ring_and_the_samples_and_is_square():
     places = np.zeros((50, 2), np.float32)
-    left, right, low, high = find_extent(places, np.array([[-1.0, 0.0], [3.0, 1.0]]))
+    samples = np.array([[0.0, -5.0], [0.0, 0.0]], np.float32)
+    left, right, low, high = find_extent(places, samples, np.array([[-1.0, 0.0], [3.0, 1.0]]))
+    assert low < -4.9
     assert left < -1
     assert right > 3
     assert high - low == pytest.approx(right - left)

@@ -21,7 +21,13 @@ from explorer.models.checkpoint import (
 )
 from explorer.models.codec import Codec
 from explorer.models.config import CheckpointConfig
-from explorer.models.library import Listing, differences, find_pair, list_checkpoints
+from explorer.models.library import (
+    Listing,
+    differences,
+    find_pair,
+    find_partner,
+    list_checkpoints,
+)
 
 
 @pytest.fixture
@@ -296,3 +302,24 @@ def test_what_an_autoencoder_has_no_use_for_makes_no_pair_unfair(checkpoints):
     assert len(differences(shaped, listed(config, "plain", "vae").config)) == 3
     damaged = listed(config, "ae", "ae", corrupt="mask").config
     assert differences(shaped, damaged) == ["training corrupt: none against mask"]
+
+
+def test_the_first_to_compare_with_is_the_pair_else_a_model_of_the_same_images(checkpoints):
+    vae, auto = (
+        next(one for one in list_checkpoints([checkpoints]) if one.name == name)
+        for name in ("bars-vae", "bars-ae")
+    )
+
+    def renamed(listing, name, data=None, **training):
+        config = replace(listing.config, training={**listing.config.training, **training})
+        if data is not None:
+            config = replace(config, data=replace(config.data, **data))
+        return replace(listing, name=name, config=config)
+
+    longer = renamed(auto, "a-longer", epochs=9, epochs_run=9)
+    reseeded = renamed(vae, "b-seed", seed=4)
+    stranger = renamed(auto, "a-stranger", data={"fingerprint": "blake2b:" + "0" * 32})
+    wide = renamed(auto, "a-wide", data={"image_shape": (1, 12, 10)})
+    assert find_partner(vae, [vae, stranger, longer, reseeded, auto]) is auto
+    assert find_partner(vae, [vae, stranger, longer, reseeded]) is reseeded
+    assert find_partner(vae, [vae, stranger, wide]) is None

@@ -15,7 +15,7 @@ from explorer.regularity.bootstrap import (
 
 
 def covered(intervals, truth):
-    return np.mean([low <= truth <= high for low, high in intervals])
+    return np.mean([one.low <= truth <= one.high for one in intervals])
 
 
 def test_mean_interval_covers_the_mean():
@@ -52,10 +52,10 @@ def test_a_further_draw_exceeds_the_threshold_once_in_twenty(n):
 
 def test_none_among_thirty_is_not_none_at_all():
     stream = np.random.default_rng(0)
-    low, high = share_interval(np.zeros(30, bool), stream)
-    assert (low, high) == (0.0, pytest.approx(0.1157, abs=1e-4))
-    low, high = share_interval(np.ones(30, bool), stream)
-    assert (low, high) == (pytest.approx(0.8843, abs=1e-4), 1.0)
+    found = share_interval(np.zeros(30, bool), stream)
+    assert (found.low, found.high) == (0.0, pytest.approx(0.1157, abs=1e-4))
+    found = share_interval(np.ones(30, bool), stream)
+    assert (found.low, found.high) == (pytest.approx(0.8843, abs=1e-4), 1.0)
 
 
 @settings(deadline=None)  # a thousand resamples each, beside whatever else runs
@@ -65,8 +65,8 @@ def test_none_among_thirty_is_not_none_at_all():
 )
 def test_an_interval_holds_its_figure(values, seed):
     array = np.array(values)
-    low, high = mean_interval(array, np.random.default_rng(seed))
-    assert low <= array.mean() <= high
+    found = mean_interval(array, np.random.default_rng(seed))
+    assert found.low <= array.mean() <= found.high
     low, high = centred_interval(float(array[0]), array)
     assert low <= array[0] <= high
 
@@ -74,4 +74,5 @@ def test_an_interval_holds_its_figure(values, seed):
 def test_the_same_stream_gives_the_same_interval():
     values = np.random.default_rng(0).normal(size=50)
     first, second = (mean_interval(values, np.random.default_rng(1)) for _ in range(2))
-    assert first == second
+    assert (first.low, first.high, first.kept) == (second.low, second.high, second.kept)
+    assert len(first.kept) == 200

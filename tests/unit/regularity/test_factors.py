@@ -55,7 +55,7 @@ def figures(codes, factors, active=None):
     active = np.ones(codes.shape[1], bool) if active is None else active
     found = factor_measures(codes, KnownFactors.of(factors), active, seed=0)
     assert_sound(found)
-    return {one.key: one for one in found.measures}
+    return {one.key: one for one in found.estimates}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_an_axis_a_factor_is_perfect(one_each):
     # The second best axis of a choice of three still names a third of them.
     assert one_each["sap"].value > 0.75
     for one in one_each.values():
-        assert one.null < 0.5 < one.low
+        assert one.chance < 0.5 < one.low
 
 
 def test_turned_axes_keep_the_information_and_lose_the_rest(one_each, turned):
@@ -102,7 +102,7 @@ def test_turned_axes_keep_the_information_and_lose_the_rest(one_each, turned):
 
 def test_unrelated_codes_have_the_nulls(unrelated):
     for key in KEYS[:5]:
-        assert unrelated[key].value == pytest.approx(unrelated[key].null, abs=0.05)
+        assert unrelated[key].value == pytest.approx(unrelated[key].chance, abs=0.05)
         assert unrelated[key].value < 0.15
 
 
@@ -217,9 +217,9 @@ def subject(n=110, **more):
 def test_a_model_of_any_size_is_measured(kind, latent_dim):
     found = measure_factors(subject(kind=kind, latent_dim=latent_dim))
     assert_sound(found)
-    assert len(found.measures) >= 4
+    assert len(found.estimates) >= 4
     assert [one["factor"] for one in found.examples["factors"]] == ["size", "turn", "kind"]
-    assert not any(one.headline for one in found.measures)
+    assert not any(one.headline for one in found.estimates)
 
 
 def test_the_same_seed_gives_the_same_figures():
@@ -227,9 +227,9 @@ def test_the_same_seed_gives_the_same_figures():
 
 
 def test_without_factors_or_codes_there_is_nothing():
-    assert measure_factors(untrained()).measures == ()
-    assert measure_factors(subject(flat=True)).measures == ()
-    assert measure_factors(subject(flat=True, kind="ae")).measures == ()
+    assert measure_factors(untrained()).estimates == ()
+    assert measure_factors(subject(flat=True)).estimates == ()
+    assert measure_factors(subject(flat=True, kind="ae")).estimates == ()
 
 
 def test_what_cannot_be_measured_is_told():
@@ -248,5 +248,5 @@ def test_what_cannot_be_measured_is_told():
 def test_more_images_than_needed_are_drawn_from(monkeypatch):
     monkeypatch.setattr(factors_module, "MOST_IMAGES", 60)
     found = measure_factors(subject())
-    assert {one.n for one in found.measures} == {60}
-    assert found.measures[0].note == "60 of the images."
+    assert {one.n for one in found.estimates} == {60}
+    assert found.estimates[0].note == "60 of the images."

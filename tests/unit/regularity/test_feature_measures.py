@@ -74,11 +74,11 @@ def blobs(n=400, away=0.0):
 
 
 def test_midpoints_of_a_convex_cloud_are_as_real_as_their_ends():
-    found = measure_midpoint_realism(Codes(blobs(), extractor=AllPixels())).measures[0]
+    found = measure_midpoint_realism(Codes(blobs(), extractor=AllPixels())).estimates[0]
     # Half-way between two of a cloud lies nearer to its middle, where it is denser.
     assert 1.0 < found.low <= found.value < 2.0
     # The decoder is linear: decoding half-way is blending.
-    assert found.null == pytest.approx(found.value, rel=1e-3)
+    assert found.chance == pytest.approx(found.value, rel=1e-3)
     assert found.n == 100
     assert "100 pairs" in found.note
 
@@ -86,8 +86,8 @@ def test_midpoints_of_a_convex_cloud_are_as_real_as_their_ends():
 def test_midpoints_between_clusters_are_not_real():
     subject = Codes(blobs(away=0.5), extractor=AllPixels())
     found = measure_midpoint_realism(subject)
-    within = measure_midpoint_realism(Codes(blobs(), extractor=AllPixels())).measures[0]
-    assert found.measures[0].value < 0.5 * within.value
+    within = measure_midpoint_realism(Codes(blobs(), extractor=AllPixels())).estimates[0]
+    assert found.estimates[0].value < 0.5 * within.value
     assert len(found.examples["midpoint_realism"]) == 12
     for one in found.examples["midpoint_realism"]:
         # Each of the worst pairs has one end in each cluster.
@@ -104,8 +104,8 @@ def test_a_decoder_that_snaps_to_images_beats_blending():
         snapped[:, 2:] = np.where(far, 0.8, 0.3)
         return snapped
 
-    found = measure_midpoint_realism(Codes(codes, bend=snap, extractor=AllPixels())).measures[0]
-    assert found.low > 1.5 * found.null
+    found = measure_midpoint_realism(Codes(codes, bend=snap, extractor=AllPixels())).estimates[0]
+    assert found.low > 1.5 * found.chance
 
 
 def test_realism_has_an_end():
@@ -119,10 +119,10 @@ def test_a_class_that_noise_cannot_reach_is_kept():
     sides[:200, :, 4:] = 0.9
     sides[200:, :, :4] = 0.9
     found = measure_class_kept(Codes(sides.reshape(400, 64)))
-    one = found.measures[0]
+    one = found.estimates[0]
     assert one.value == one.high == 1.0
     assert one.low > 0.98
-    assert one.null > 0.4
+    assert one.chance > 0.4
     assert found.examples["class_kept"] == []
     assert one.note == "The classifier is right about 90.0% of held-out images."
 
@@ -137,12 +137,12 @@ def test_a_class_is_lost_as_often_as_the_noise_crosses():
     codes = np.random.default_rng(0).standard_normal((4000, 64))
     subject = Codes(np.clip(codes, 0.0, 1.0), extractor=Sign())
     subject._given = codes.astype(np.float32)
-    one = measure_class_kept(subject).measures[0]
+    one = measure_class_kept(subject).estimates[0]
     # The noise is a quarter of the codes' deviation along each axis.
     expected = norm.cdf(4.0 * np.abs(codes[:, 0]) / codes[:, 0].std()).mean()
     assert one.low <= expected <= one.high
     assert 0.9 < one.value < 0.95
-    assert one.null == pytest.approx(0.5, abs=0.01)
+    assert one.chance == pytest.approx(0.5, abs=0.01)
 
 
 def test_shaken_classes_are_lost_and_lead_to_pictures(monkeypatch):
@@ -162,7 +162,7 @@ def test_shaken_classes_are_lost_and_lead_to_pictures(monkeypatch):
 
 
 def test_without_a_classifier_no_class_is_kept():
-    assert measure_class_kept(untrained(extractor=NoClasses())).measures == ()
+    assert measure_class_kept(untrained(extractor=NoClasses())).estimates == ()
 
 
 def test_a_straight_cut_is_found_and_a_ring_is_not():
@@ -178,9 +178,9 @@ def test_shuffled_labels_have_the_null():
     images = noise_images(600, classes=3)
     labels = np.random.default_rng(1).permutation(images.labels)
     subject = untrained(replace(images, labels=labels))
-    one = measure_linear_probe(subject).measures[0]
-    assert one.value == pytest.approx(one.null, abs=0.06)
-    assert measure_linear_probe(untrained(images)).measures[0].low > one.high
+    one = measure_linear_probe(subject).estimates[0]
+    assert one.value == pytest.approx(one.chance, abs=0.06)
+    assert measure_linear_probe(untrained(images)).estimates[0].low > one.high
 
 
 def test_a_class_of_one_image_is_never_told():
@@ -191,7 +191,7 @@ def test_a_class_of_one_image_is_never_told():
 
 def test_a_probe_without_two_classes_has_nothing_to_tell():
     images = noise_images()
-    assert measure_linear_probe(untrained(noise_images(classes=0))).measures == ()
+    assert measure_linear_probe(untrained(noise_images(classes=0))).estimates == ()
     assert measure_linear_probe(untrained(replace(images, labels=0 * images.labels))) == (
         measure_linear_probe(untrained(noise_images(classes=0)))
     )
@@ -202,9 +202,9 @@ def test_a_probe_without_two_classes_has_nothing_to_tell():
 @pytest.mark.parametrize("latent_dim", [1, 3, 128])
 def test_a_model_of_any_size_is_measured(measure, kind, latent_dim):
     found = measure(untrained(kind=kind, latent_dim=latent_dim))
-    assert len(found.measures) == 1
+    assert len(found.estimates) == 1
     assert_sound(found)
-    assert found.measures[0].headline == (measure is not measure_linear_probe)
+    assert found.estimates[0].headline == (measure is not measure_linear_probe)
 
 
 @pytest.mark.parametrize("measure", MEASURES)

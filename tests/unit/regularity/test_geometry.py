@@ -34,8 +34,8 @@ def test_a_linear_decoder_has_its_own_singular_values():
     # Standard deviations 2, 1 and 0.5: their product is 1, so the volume is the same.
     assert found["jacobian_log_volume", "scale-fair"].value == pytest.approx(volume.value)
     assert volume.low == pytest.approx(volume.value)
-    assert volume.null is None
-    assert "6 codes; on 3 active of 5 axes. No value would mean nothing" in volume.note
+    assert volume.chance is volume.ideal is None
+    assert "6 codes; on 3 active of 5 dimensions." in volume.note
 
 
 def test_scale_fair_does_not_see_the_scale():
@@ -60,11 +60,11 @@ def test_an_exact_inverse_has_no_cycle_error_and_an_unrelated_one_the_null():
     exact = measure_cycle(draws, draws, np.ones(4), column="as built", seed=0)
     assert (exact.value, exact.low, exact.high) == (0.0, 0.0, 0.0)
     # Two independent normals are sqrt(2) apart an axis.
-    assert exact.null == pytest.approx(np.sqrt(2), abs=0.1)
+    assert exact.chance == pytest.approx(np.sqrt(2), abs=0.1)
     unrelated = measure_cycle(
         draws, rng.standard_normal((3000, 4)), np.ones(4), column="as built", seed=0
     )
-    assert unrelated.value == pytest.approx(unrelated.null, abs=0.05)
+    assert unrelated.value == pytest.approx(unrelated.chance, abs=0.05)
     wider = measure_cycle(10 * draws, 10 * draws + 5.0, np.full(4, 10.0), column="", seed=0)
     assert wider.value == pytest.approx(0.5)
 
@@ -81,7 +81,7 @@ def test_a_straight_even_way_is_one_in_both():
     for one in (length, bend):
         assert one.value == pytest.approx(1.0)
         assert (one.low, one.high) == (pytest.approx(1.0), pytest.approx(1.0))
-        assert one.null == 1.0
+        assert one.ideal == 1.0
     scaled = path_measures(PathLengths.of(1e-3 * straight()), seed=0)
     assert scaled[0].value == pytest.approx(1.0)
 
@@ -129,13 +129,12 @@ def test_a_checkpoint_has_a_geometry(checkpoints, bars, kind):
         checkpoints / f"bars-{kind}", images=bars, extractor=Pixels()
     )
     findings = measure_geometry(subject)
-    keys = [(one.key, one.column) for one in findings.measures]
+    keys = [(one.key, one.column) for one in findings.estimates]
     assert keys[-2:] == [("perceptual_path_length", ""), ("arc_over_chord", "")]
     assert ("cycle_error", "as built") in keys or kind == "vae"
-    for one in findings.measures:
+    for one in findings.estimates:
         assert np.isfinite(one.value)
         assert one.low <= one.value <= one.high
-        assert (one.null is not None) or one.note
-        if one.null == 1.0:
+        if one.ideal == 1.0:
             assert one.value >= 1.0 - 1e-6
     assert measure_geometry(subject) == findings

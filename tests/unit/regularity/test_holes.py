@@ -19,8 +19,9 @@ def test_the_prior_itself_has_one_in_twenty(dim, column):
     for measure in rates(np.random.default_rng(1).standard_normal((1500, dim)), column):
         assert measure.low <= 0.05 <= measure.high
         assert measure.high - measure.low < 0.06
-        assert measure.null == pytest.approx(0.05)
-        assert measure.better == "near null"
+        assert measure.ideal == pytest.approx(0.05)
+        assert measure.chance is None
+        assert measure.definition.direction == "near the ideal"
 
 
 def ring(n=1000):
@@ -143,5 +144,5 @@ def test_a_mixture_mends_what_one_gaussian_cannot(codes):
     one_gaussian, _ = rates(codes, "scale-fair")
     assert found.hole_rate.high < 0.25 * one_gaussian.low
     assert found.escape_rate.high < 0.25
-    assert (found.hole_rate.column, found.hole_rate.group) == ("mixture", "prior")
+    assert found.hole_rate.definition.group_in(found.hole_rate.column) == "prior"
     assert not found.hole_rate.headline

@@ -12,7 +12,7 @@ from explorer.regularity.information import active_axes, measure_information, sp
 
 def by_key(mean, log_var, **more):
     findings = measure_information(mean, log_var, seed=0, **more)
-    return {one.key: one for one in findings.measures}
+    return {one.key: one for one in findings.estimates}
 
 
 def test_a_posterior_that_is_the_prior_has_no_parts():
@@ -37,7 +37,7 @@ def test_independent_axes_have_the_total_correlation_of_their_null():
     found = by_key(0.8 * rng.standard_normal((1500, 2)), np.full((1500, 2), np.log(0.36)))
     correlation = found["total_correlation"]
     assert correlation.value == pytest.approx(0.0, abs=0.03)
-    assert correlation.low - 0.02 <= correlation.null <= correlation.high + 0.02
+    assert correlation.low - 0.02 <= correlation.ideal <= correlation.high + 0.02
     # Means of variance 0.64 and noise of variance 0.36 make N(0, 1).
     assert found["dimension_wise_kl"].value == pytest.approx(0.0, abs=0.03)
     # I(x; z) of a Gaussian channel: half the logarithm of 1 / 0.36, an axis.
@@ -51,16 +51,16 @@ def test_dependent_axes_have_the_closed_form():
     # Both axes are N(0, 1) with correlation 0.75: TC = -log(1 - 0.75^2) / 2.
     correlation = found["total_correlation"]
     assert correlation.value == pytest.approx(-0.5 * np.log(1 - 0.75**2), abs=0.05)
-    assert correlation.null == pytest.approx(0.0, abs=0.05)
-    assert correlation.low > correlation.null
+    assert correlation.ideal == pytest.approx(0.0, abs=0.05)
+    assert correlation.low > correlation.ideal
 
 
 def test_narrow_posteriors_bias_the_null_as_much_as_the_value():
     rng = np.random.default_rng(2)
     found = by_key(rng.standard_normal((500, 8)), np.full((500, 8), -4.0))
     correlation = found["total_correlation"]
-    assert correlation.null > 3.0
-    assert correlation.value == pytest.approx(correlation.null, abs=1.0)
+    assert correlation.ideal > 3.0
+    assert correlation.value == pytest.approx(correlation.ideal, abs=1.0)
     assert "upper bound" in correlation.note
 
 
@@ -81,7 +81,7 @@ def test_the_kl_is_the_mean_over_images_and_its_axes_add_up():
     rng = np.random.default_rng(3)
     mean, log_var = rng.standard_normal((300, 4)), rng.uniform(-3, 0, (300, 4))
     findings = measure_information(mean, log_var, seed=0)
-    kl = next(one for one in findings.measures if one.key == "kl")
+    kl = next(one for one in findings.estimates if one.key == "kl")
     assert kl.value == pytest.approx(kl_per_axis(mean, log_var).sum(axis=1).mean())
     assert kl.low < kl.value < kl.high
     assert sum(row["kl"] for row in findings.examples["axes"]) == pytest.approx(kl.value, rel=1e-4)
@@ -95,7 +95,7 @@ def test_active_axes_are_those_that_move():
     assert active_axes(1e-3 * mean, variational=False).tolist() == [True, True, False, False]
     assert by_key(mean, None)["active_units"].value == 2.0
     assert list(by_key(mean, None)) == ["active_units"]
-    assert "widest axis" in by_key(mean, None)["active_units"].note
+    assert "its widest one" in by_key(mean, None)["active_units"].note
 
 
 def test_more_images_than_points_are_told():

@@ -14,7 +14,7 @@ def test_separable_classes_are_told_apart():
     measure = measure_knn_accuracy(codes, labels, seed=0)
     assert measure.value == 1.0
     assert measure.low > 0.98
-    assert measure.null == np.bincount(labels).max() / 400
+    assert measure.chance == np.bincount(labels).max() / 400
 
 
 def test_random_labels_give_chance():
@@ -23,7 +23,7 @@ def test_random_labels_give_chance():
     measure = measure_knn_accuracy(rng.normal(size=(2000, 3)), labels, seed=0)
     assert measure.value == pytest.approx(0.25, abs=0.035)
     assert measure.low <= measure.value <= measure.high
-    assert measure.null == pytest.approx(0.25, abs=0.03)
+    assert measure.chance == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_code_does_not_vote_for_itself():

@@ -29,11 +29,11 @@ def test_it_measures_and_keeps_the_report(copies, capsys):
     assert main(["seen-ae", "--headline-only", "--checkpoints", str(copies), "--seed", "2"]) == 0
     said = capsys.readouterr()
     assert said.out.startswith("seen-ae: ")
-    assert "Holes" in said.out
+    assert "Prior holes" in said.out
     assert "scale-fair" in said.out
     report = load_report(copies / "seen-ae" / "regularity.json")
     assert report.seed == 2
-    assert all(one.headline for one in report.measures)
+    assert all(one.headline for one in report.estimates)
     assert report.inputs["weights"].startswith("sha256:")
     assert "a classifier" in report.inputs["features"]
 

@@ -8,7 +8,14 @@ import pytest
 from explorer.errors import DataError, LatentError
 from explorer.models.checkpoint import load_encodings
 from explorer.regularity import subject as subject_module
-from explorer.regularity.subject import ModelUnderTest
+from explorer.regularity.measuring import ENCODING_FAMILIES, measure_all
+from explorer.regularity.subject import (
+    EncodedImages,
+    HeldOut,
+    ModelUnderTest,
+    without_copies,
+)
+from tests.unit.regularity.subjects import noise_images
 
 
 class MeanAndSpread:
@@ -115,3 +122,42 @@ def test_factors_follow_the_images(checkpoints, bars):
     tilt = Factor("tilt", np.arange(80, dtype=np.float32))
     subject = opened(checkpoints, replace(bars, factors=(tilt,)))
     np.testing.assert_array_equal(subject.factors[0].values, subject.rows)
+
+
+def test_copies_of_an_image_are_measured_once():
+    """Eight copies of each: without them no prior sample falls into a hole that is none."""
+    codes = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
+    images = noise_images(70)
+    copied = replace(
+        images,
+        images=np.repeat(images.images[10:], 8, axis=0),
+        labels=np.repeat(images.labels[10:], 8),
+        held_out_index=np.arange(480),
+        train_index=np.arange(2),
+    )
+    kept, note = without_copies(copied, copied.held_out_index)
+    np.testing.assert_array_equal(kept, 8 * np.arange(60))
+    assert note == (
+        "420 of the 480 held-out images are copies of another one; each image is measured once."
+    )
+    evaluated = HeldOut(
+        mean=np.repeat(codes, 8, axis=0),
+        log_var=None,
+        labels=None,
+        reconstruction_nll=np.ones(480),
+        reconstruction_mse=np.ones(480),
+        null_nll=2.0,
+        null_mse=2.0,
+    )
+    with_copies = measure_all(EncodedImages(evaluated), families=ENCODING_FAMILIES)
+    assert with_copies.estimate("hole_rate", "as built").value == 1.0
+    alone = measure_all(EncodedImages(evaluated.rows(kept), note=note), families=ENCODING_FAMILIES)
+    assert alone.estimate("hole_rate", "as built").value < 0.2
+    assert all(note in one.note for one in alone.estimates)
+
+
+def test_a_set_without_copies_is_whole():
+    images = noise_images(70)
+    kept, note = without_copies(images, images.held_out_index)
+    assert len(kept) == 60
+    assert note == ""

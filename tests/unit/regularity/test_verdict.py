@@ -1,103 +1,230 @@
-"""A verdict says no more than the intervals allow."""
+"""What is said of several models, from figures that are chosen here."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.regularity.measure import (
-    AS_BUILT,
-    HEADLINE,
-    HIGHER,
-    LOWER,
-    NEAR_NULL,
-    NO_DIRECTION,
-    SCALE_FAIR,
-    Measure,
+from explorer.models.checkpoint import REPORT, load_config
+from explorer.models.library import SHIPPED
+from explorer.regularity.comparability import NEEDS, find_obstacles
+from explorer.regularity.definitions import AS_BUILT, DEFINITIONS, SCALE_FAIR
+from explorer.regularity.report import load_report
+from explorer.regularity.sentences import write_verdict
+from explorer.regularity.verdict import (
+    AT_CHANCE,
+    BETTER,
+    FAULTY,
+    NOT_CLEAR,
+    TIE,
+    ComparedModel,
+    group_models,
+    standings,
 )
-from explorer.regularity.verdict import judge, standings, write_verdict
+from tests.unit.regularity.reports import DEAD, estimate, model, report
 
 
-def measure(value, half=0.01, better=LOWER, key="hole_rate", null=0.05, column=AS_BUILT, **more):
-    return Measure(
-        key=key, column=column, title=key, value=value, low=value - half, high=value + half,
-        null=null, unit="", better=better, n=100, seed=0, student="", researcher="", source="",
-        group=HEADLINE, headline=True, **more,
-    )  # fmt: skip
+def verdict(*models, column=SCALE_FAIR):
+    found = standings(models, column)
+    return write_verdict(models, found), found
+
+
+def sentence(told, title):
+    return next(line for line in told if line.startswith(title))
+
+
+def test_the_more_regular_model_is_named_with_what_it_rests_on():
+    told, found = verdict(
+        model("A", report(hole_rate=0.1, coverage_ratio=0.8, midpoint_realism=0.9)),
+        model("B", report(hole_rate=0.5, coverage_ratio=0.4, midpoint_realism=0.7)),
+    )
+    assert told[0] == (
+        "Of these two trainings, A is the more regular: better in 3 of 5 metrics of regularity, "
+        "B in 0; 2 ties."
+    )
+    assert "One training each: another seed may differ by more than the intervals show." in told
+    assert sentence(told, "Prior holes") == (
+        "Prior holes: A 10 %, B 50 % of prior samples fall far from every encoding (5 % expected): "
+        "A lies nearer to 5 %."
+    )
+    assert found["hole_rate"].best == 0
+
+
+def test_what_holds_by_construction_is_not_counted():
+    _, found = verdict(model("A"), model("B"))
+    assert found["prior_match"].left_out.startswith("0 by construction")
+    assert found["prior_match"].pairs == {}
+    told, _ = verdict(
+        model("A", report(hole_rate=0.1, coverage_ratio=0.8, midpoint_realism=0.9)),
+        model("B", report(hole_rate=0.5, coverage_ratio=0.4, midpoint_realism=0.7)),
+    )
+    # Three of six would decide nothing.
+    assert "better in 3 of 5" in told[0]
+
+
+def test_a_dead_model_is_called_dead_first_and_wins_nothing():
+    told, found = verdict(
+        model("dead", report(hole_rate=0.05, coverage_ratio=1.6), faults=[DEAD]),
+        model("living", report(hole_rate=0.6, coverage_ratio=0.4)),
+    )
+    assert told[0] == "dead: The posterior has collapsed."
+    assert told[1] == "dead: Train it again with a lower --beta."
+    assert told[2].startswith("No model is called the more regular")
+    assert found["hole_rate"].pairs[0, 1].outcome == FAULTY
+    assert all(standing.best != 0 for standing in found.values())
+    assert "no winner, for a model with a fault (dead)" in sentence(told, "Prior holes")
+
+
+def test_a_figure_no_better_than_chance_wins_nothing():
+    told, found = verdict(
+        model("A", report(coverage_ratio=0.024)), model("B", report(coverage_ratio=0.001))
+    )
+    assert found["coverage_ratio"].pairs[0, 1].outcome == AT_CHANCE
+    assert "A is no better than the chance level (2.0 %)" in sentence(told, "Coverage")
+
+
+def test_ten_and_zero_percent_are_as_far_from_the_five_expected():
+    ten = estimate("escape_rate", 0.10, low=0.087, high=0.107, column=SCALE_FAIR)
+    none = estimate("escape_rate", 0.0, low=0.0, high=0.0004, column=SCALE_FAIR)
+    told, found = verdict(
+        model("A", (*report()[:-4], ten)),
+        model("B", (*report()[:-4], none)),
+    )
+    assert found["escape_rate"].pairs[0, 1].outcome == TIE
+    assert "on opposite sides of 5 %" in sentence(told, "Encodings outside")
+    assert "within the intervals" not in " ".join(told)
+
+
+def test_intervals_that_lie_apart_are_no_tie():
+    _, found = verdict(
+        model("A", report(hole_rate=0.20, half=0.01)), model("B", report(hole_rate=0.25, half=0.01))
+    )
+    assert found["hole_rate"].pairs[0, 1].outcome == BETTER
+    assert found["hole_rate"].best == 0
+
+
+def test_between_a_tie_and_a_claim_it_is_not_clear():
+    # z = 2.2: it would stand alone, and does not among the comparisons of the table.
+    _, found = verdict(
+        model("A", report(hole_rate=0.20, half=0.01)),
+        model("B", report(hole_rate=0.2159, half=0.01)),
+    )
+    assert found["hole_rate"].pairs[0, 1].outcome == NOT_CLEAR
+
+
+def test_of_four_models_the_one_that_stands_apart_is_said_to():
+    three = [
+        model(f"vae{seed}", report(hole_rate=0.1 + 0.001 * seed), training={"seed": seed})
+        for seed in range(3)
+    ]
+    told, found = verdict(*three, model("ae", report(hole_rate=1.0)))
+    assert found["hole_rate"].groups == ((0, 1, 2), (3,))
+    assert "nearest first, vae0, vae1 and vae2, then ae" in sentence(told, "Prior holes")
+    assert any("differ from one another in the seed alone" in line for line in told)
+
+
+def test_three_trainings_each_are_judged_by_what_differs_between_trainings():
+    def trained(name, values):
+        first, *others = (report(hole_rate=value, half=0.001) for value in values)
+        return model(name, first, other_trainings=others)
+
+    told, found = verdict(trained("A", [0.08, 0.20, 0.14]), trained("B", [0.22, 0.12, 0.3]))
+    # Each pair of intervals over images lies far apart; over trainings nothing is clear.
+    assert found["hole_rate"].over_trainings
+    assert found["hole_rate"].pairs[0, 1].outcome == TIE
+    assert found["hole_rate"].trainings[0][1] == 3
+    assert "mean over 3 trainings: A 14 %, B 21 %" in sentence(told, "Prior holes")
+    assert "Judged over 3 trainings each that differ in the seed" in " ".join(told)
+    told, found = verdict(trained("A", [0.08, 0.09, 0.10]), trained("B", [0.5, 0.51, 0.52]))
+    assert found["hole_rate"].best == 0
+
+
+def test_fewer_than_three_trainings_are_said_to_be_too_few():
+    told, found = verdict(model("A", other_trainings=[report(), report()]), model("B"))
+    assert not found["hole_rate"].over_trainings
+    assert "Fewer than 3 trainings of B: how much another seed would differ is not known." in told
 
 
 @pytest.mark.parametrize(
-    ("values", "better", "best"),
+    ("change", "words", "compared"),
     [
-        ((0.1, 0.2), LOWER, 0),
-        ((0.1, 0.2), HIGHER, 1),
-        ((0.2, 0.1), LOWER, 1),
-        ((0.1, 0.115), LOWER, None),  # the intervals overlap
-        ((0.1, 0.12), HIGHER, None),  # and here they touch
-        ((0.06, 0.2), NEAR_NULL, 0),
-        ((0.0, 0.2), NEAR_NULL, 0),  # 0.05 away on the one side, 0.15 on the other
-        ((0.0, 0.1), NEAR_NULL, None),
-        ((0.1, 0.2), NO_DIRECTION, None),
-        ((0.3, 0.1, 0.2), LOWER, 1),
-        ((0.1, 0.105, 0.4), LOWER, None),  # two share the lead: nobody is best
+        ({"data": {"fingerprint": "blake2b:" + "0" * 32}}, "the images", {"hole_rate"}),
+        ({"data": {"image_shape": (1, 9, 9)}}, "the images", {"hole_rate"}),
+        (
+            {"network": {"likelihood": "gaussian"}},
+            "the likelihood",
+            {"hole_rate", "reconstruction_mse"},
+        ),
+        ({"network": {"latent_dim": 4}}, "the number of latents", {"reconstruction_nll"}),
     ],
 )
-def test_a_model_is_better_only_where_its_interval_lies_apart(values, better, best):
-    assert judge([measure(value, better=better) for value in values]).best == best
+def test_only_what_compares_is_compared_and_nobody_is_called_more_regular(change, words, compared):
+    told, found = verdict(
+        model("A", report(hole_rate=0.1, reconstruction_nll=10.0)),
+        model("B", report(hole_rate=0.6, reconstruction_nll=-14000.0), **change),
+    )
+    assert told[0].startswith(("No model is called the more regular", "No metric of this table"))
+    assert words in told[0]
+    judged = {key for key, one in found.items() if one.pairs}
+    assert compared <= judged
+    if "reconstruction_nll" not in judged:
+        assert "nats" not in " ".join(told)
+    for key, one in found.items():
+        assert bool(one.pairs) != bool(one.left_out), key
 
 
-def test_without_an_interval_nobody_is_better():
-    bare = Measure(**{**vars(measure(0.2)), "low": None, "high": None})
-    assert judge([measure(0.1), bare]).best is None
+def test_a_learned_sigma_and_another_sigma():
+    plain, other, learned = (
+        model("m", network={"likelihood": "gaussian", "sigma": sigma, "learn_sigma": learn}).config
+        for sigma, learn in ((0.1, False), (0.2, False), (0.1, True))
+    )
+    assert "σ = 0.1 against Gaussian, σ = 0.2" in find_obstacles([plain, other])["likelihood"]
+    assert "σ learned" in find_obstacles([plain, learned])["likelihood"]
+    assert find_obstacles([plain, plain]) == {}
 
 
-@given(st.floats(-5, 5), st.floats(0, 1), st.floats(-5, 5), st.floats(0, 1))
-def test_overlapping_intervals_are_always_a_tie(one, one_half, other, other_half):
-    pair = [measure(one, one_half), measure(other, other_half)]
-    overlap = one - one_half <= other + other_half and other - other_half <= one + one_half
-    assert (judge(pair).best is None) == overlap
+def test_every_metric_that_ranks_says_what_it_needs_to_compare():
+    ranked = {key for key, one in DEFINITIONS.items() if one.headline_columns}
+    assert ranked <= set(NEEDS)
+    assert set(NEEDS) <= set(DEFINITIONS)
 
 
-def report(hole, escape, nll, column=AS_BUILT):
-    return [
-        measure(nll, 0.3, key="reconstruction_nll", column=""),
-        measure(hole, better=NEAR_NULL, column=column),
-        measure(escape, better=NEAR_NULL, key="escape_rate", column=column),
+@given(st.integers(1, 4).flatmap(lambda n: st.tuples(st.just(n), st.permutations(range(n)))))
+def test_a_strict_order_gives_groups_of_one(drawn):
+    count, order = drawn
+    rank = {one: place for place, one in enumerate(order)}
+    found = group_models(count, lambda i, j: rank[i] < rank[j])
+    assert found == tuple((one,) for one in order)
+    assert group_models(count, lambda _i, _j: False) == (tuple(range(count)),)
+
+
+def shipped(name, *seeds):
+    reports = [load_report(SHIPPED / one / REPORT).estimates for one in (name, *seeds)]
+    return ComparedModel(name, load_config(SHIPPED / name), reports[0], other_trainings=reports[1:])
+
+
+def test_the_shipped_mnist_pair_is_judged_alike_whichever_comes_first():
+    pair = [shipped("mnist-vae-16"), shipped("mnist-ae-16")]
+    for column in (AS_BUILT, SCALE_FAIR):
+        told, found = verdict(*pair, column=column)
+        assert "mnist-vae-16 is the more regular" in told[0]
+        turned, back = verdict(*pair[::-1], column=column)
+        assert "mnist-vae-16 is the more regular" in turned[0]
+        for key, standing in found.items():
+            assert (standing.best is None) == (back[key].best is None)
+            if standing.best is not None:
+                assert standing.best == 1 - back[key].best
+
+
+def test_the_shipped_digits_are_judged_over_their_three_seeds():
+    pair = [
+        shipped(*(f"digits-{kind}-8{seed}" for seed in ("", "-seed1", "-seed2")))
+        for kind in ("vae", "ae")
     ]
-
-
-def test_the_verdict_names_the_winner_the_shares_and_where_the_other_one_wins():
-    found = standings([report(0.18, 0.06, 70.0), report(0.45, 0.3, 63.0)], AS_BUILT)
-    told = write_verdict(["VAE", "AE"], found)
-    assert told[0] == "VAE is the more regular: better in 2 of 2 measures of regularity, AE in 0."
-    assert "VAE leaves 18 % of the prior empty, AE 45 %." in told
-    assert told[-1] == (
-        "VAE reconstructs at 70.0 nats an image, AE 63.0: AE is better by 7.0 nats."
-    )
-
-
-def test_a_tie_is_called_a_tie():
-    found = standings([report(0.18, 0.06, 63.1), report(0.185, 0.061, 63.0)], AS_BUILT)
-    told = write_verdict(["VAE", "AE"], found)
-    assert told[0] == "No model is the more regular one: all 2 measures of regularity are ties."
-    assert all("tie" in line for line in told)
-
-
-def test_a_draw_of_wins_is_undecided():
-    found = standings([report(0.18, 0.3, 63.0), report(0.45, 0.06, 63.0)], AS_BUILT)
-    assert write_verdict(["VAE", "AE"], found)[0] == (
-        "Undecided: of 2 measures of regularity, VAE and AE are each better in 1."
-    )
-
-
-def test_one_win_beside_ties_decides_nothing():
-    found = standings([report(0.18, 0.06, 63.0), report(0.45, 0.061, 63.0)], AS_BUILT)
-    assert write_verdict(["VAE", "AE"], found)[0] == (
-        "Undecided: of 2 measures of regularity, VAE is better in 1, AE in 0, 1 is a tie."
-    )
-
-
-def test_only_what_all_models_have_of_this_column_is_compared():
-    found = standings([report(0.1, 0.1, 1.0), report(0.1, 0.1, 1.0, SCALE_FAIR)], AS_BUILT)
-    assert list(found) == ["reconstruction_nll"]
-    told = write_verdict(["one", "two"], found)
-    assert "None of the measures of regularity" in told[0]
+    told, found = verdict(*pair)
+    assert told[0].startswith("Over 3 trainings each, digits-vae-8 is the more regular")
+    assert np.isfinite(found["hole_rate"].trainings[0][0].high)
+    one, _ = verdict(replace(pair[0], other_trainings=()), pair[1])
+    assert one[0].startswith("Of these two trainings")
