@@ -128,7 +128,7 @@ def _bad_file(cache: Path, state: FolderState) -> Path:
 
 def _read_bad(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             plain = json.loads(file.read(_MAX_BAD))
     except (OSError, ValueError, RecursionError):
         return {}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from explorer.errors import DataError
 from explorer.images.decoding import FORMATS_IN_WORDS, HEAD_BYTES, looks_like_image
 from explorer.images.names import escape_name
+from explorer.storage import open_regular
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
@@ -197,7 +198,7 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
     if suffixed:
         return True
     try:
-        with Path(entry.path).open("rb") as file:
+        with open_regular(entry.path) as file:
             return looks_like_image(file.read(HEAD_BYTES))
     except OSError:
         return False

@@ -90,6 +90,11 @@ class Hub:
         with self._lock:
             return token in self._sessions
 
+    def grants(self) -> list[dict[str, tuple[Path, Stamp]]]:
+        """What each session may drive: folder and stamp by name."""
+        with self._lock:
+            return [dict(session.grants) for session in self._sessions.values()]
+
     def granted(self, token: str, name: str) -> tuple[Path, Stamp] | None:
         """What a token may drive under this name; None for nothing."""
         with self._lock:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
+from explorer.errors import LatentError
 from explorer.models.autoencoder import Autoencoder
 from explorer.models.objectives import pixel_nll
 from explorer.models.posterior import Posterior, prior_log_density
@@ -161,6 +162,9 @@ def fit_proposal(model: Autoencoder, inputs: Tensor, images: Tensor) -> Proposal
         inputs: what the encoder sees, (N, C, H, W) in [0, 1].
         images: what p(x) is asked of, (N, C, H, W) in [0, 1].
 
+    Raises:
+        LatentError: derivatives that are not finite.
+
     Source: Geweke 1989, "Bayesian inference in econometric models using Monte Carlo integration",
     for the Student-t at the mode; Opper & Archambeau 2009, "The variational Gaussian approximation
     revisited", for the fit; Owen & Zhou 2000, "Safe and effective importance sampling", for the
@@ -170,6 +174,11 @@ def fit_proposal(model: Autoencoder, inputs: Tensor, images: Tensor) -> Proposal
     assert posterior.log_var is not None
     mode = _find_mode(model, images, posterior.mean.float())
     _, precision = _curvature(model, images, mode)
+    if not torch.isfinite(precision).all():
+        raise LatentError(
+            "The derivative of the decoder is not finite, so that no likelihood can be estimated: "
+            "train the model again with a smaller --learning-rate or --clip 10."
+        )
     laplace = Gaussians(mode.double(), torch.linalg.cholesky(precision))
     fit, precision = _fit_gaussian(model, images, laplace)
     narrowest = -precision.diagonal(dim1=1, dim2=2).log()

@@ -29,6 +29,7 @@ from explorer.models.checkpoint import (
 from explorer.models.config import CheckpointConfig
 from explorer.regularity.definitions import NO_PRIOR
 from explorer.regularity.report import RegularityReport, load_report
+from explorer.storage import open_regular
 from explorer.training.collapse import (
     FEWEST_STEPS,
     describe_collapsed,
@@ -166,7 +167,7 @@ def load_history(folder: Path) -> tuple[dict[str, float], ...]:
     """
     path = folder / HISTORY
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(_LARGEST_HISTORY + 1)
     except FileNotFoundError:
         return ()

@@ -260,7 +260,7 @@ def command_line(flags: argparse.Namespace) -> str:
     for action in build_parser()._actions:
         if action.dest in (*ELSEWHERE, "config"):
             continue
-        value = getattr(flags, action.dest)
+        value = getattr(flags, action.dest, action.default)
         told = action.dest in ("data", "kind", "latent_dim", "epochs", "name")
         if value in (None, "", []) or (value == action.default and not told):
             continue

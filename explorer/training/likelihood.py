@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from explorer.errors import CheckpointError, ConfigError, DataNotAtHandError
+from explorer.errors import CheckpointError, ConfigError, DataNotAtHandError, LatentError
 from explorer.images.dataset import ImageSet
 from explorer.images.registry import load_again
 from explorer.models.autoencoder import Autoencoder
@@ -390,24 +390,30 @@ def evaluate_checkpoint(
     if 0 < most < available:
         # Not the first ones: a file may hold its easy images first, as MNIST's test set does.
         index = np.sort(np.random.default_rng(seed).choice(index, most, replace=False))
-    likelihood = measure_likelihood(
-        model,
-        settings,
-        images,
-        index,
-        samples=samples,
-        proposal=proposal,
-        seed=seed,
-        progress=lambda count: progress(count, len(index)),
-    )
+    advice = "Look at its history.csv, and train it with a smaller --learning-rate or --clip 10."
+    try:
+        likelihood = measure_likelihood(
+            model,
+            settings,
+            images,
+            index,
+            samples=samples,
+            proposal=proposal,
+            seed=seed,
+            progress=lambda count: progress(count, len(index)),
+        )
+    except LatentError as error:
+        raise CheckpointError(
+            f"The decoder's derivative is not finite: {config.name} gives no likelihood. {advice}"
+        ) from error
     split = "test" if tested else "held-out"
     grey = not settings.binarize and _has_grey(images.floats(index[:100]))
     for name, values in vars(likelihood).items():
         wrong = isinstance(values, np.ndarray) and not np.isfinite(values).all()
         if wrong:
             raise CheckpointError(
-                f"The {name} of some images is not finite: {config.name} gives no likelihood. Look "
-                "at its history.csv, and train it with a smaller --learning-rate or --clip 10."
+                f"The {name} of some images is not finite: {config.name} gives no likelihood. "
+                f"{advice}"
             )
     return Evaluation(config, likelihood, split, available, grey, seed)
 

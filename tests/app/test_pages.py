@@ -136,7 +136,7 @@ def test_a_session_may_drive_the_models_that_work(own):
     run(explore)
     granted = [
         name
-        for grants in shared_hub()._grants.values()
+        for grants in shared_hub().grants()
         for name, (folder, _) in grants.items()
         if folder.parent == own
     ]
@@ -715,7 +715,7 @@ def loss_of(app, name="bars-vae"):
 def granted(folder):
     return {
         stamp
-        for grants in shared_hub()._grants.values()
+        for grants in shared_hub().grants()
         for _, (where, stamp) in grants.items()
         if where == folder
     }

@@ -62,7 +62,7 @@ def test_of_a_folder_of_pictures(tmp_path, make_pipe, bars):
     make_pipe(tmp_path / "a.png")
     for number in range(24):
         make_pipe(tmp_path / f"{number}.png")
-    with pytest.raises(DataError, match="not a regular file"):
+    with pytest.raises(DataError, match=r"holds no images \(it holds 25 .png\)"):
         load_folder(tmp_path)
 
 

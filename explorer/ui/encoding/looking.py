@@ -56,11 +56,9 @@ def show_looking(listing: Listing, model: OpenedModel, encoded: EncodedPicture) 
     familiarity, why = familiarity_of(model)
     # Of a dead model every picture is as much like the training data as any other.
     severe = show_faults(cached.faults_of(listing, model))
-    if severe is not None:
-        pass
-    elif familiarity is None:
+    if familiarity is None:
         show_unmeasured(why)
-    else:
+    elif severe is None:
         show_verdict(verdicts_of(familiarity, model, [encoded])[0], familiarity)
     draws, use = keep(encoded, model, lambda: look(model, encoded))
     line = Line(

@@ -14,7 +14,7 @@ class Sliders {
   constructor(root, hooks) {
     this.root = root;
     this.hooks = checkedHooks("Sliders", hooks, [
-      "onPress", "onMove", "onRelease", "onKey", "onSet", "onReset", "onName", "onUnfold",
+      "onPress", "onMove", "onRelease", "onKey", "onSet", "onReset", "onName", "onRefused", "onUnfold",
     ]);
     this.box = root.querySelector(".lab-sliders");
     this.more = root.querySelector(".lab-more");

@@ -284,7 +284,8 @@ def test_a_run_that_was_long_enough_ends_with_its_figure_and_how_the_epoch_was_c
     best = load_config(tmp_path / "out" / "fine").metrics["best_epoch"]
     chosen = f"epoch {best}, the best of 30 epochs, chosen on these images"
     assert last.startswith("Saved ")
-    assert last.endswith(f" nats per image, {chosen}.")
+    assert " nats per image (reconstruction " in last
+    assert last.endswith(f"), {chosen}.")
     assert f"The weights are those of {chosen}." in (tmp_path / "out/fine/CARD.md").read_text()
 
 

@@ -30,7 +30,7 @@ def test_it_measures_and_keeps_the_report(copies, capsys):
     said = capsys.readouterr()
     assert said.out.startswith("seen-ae: ")
     assert "Prior holes" in said.out
-    assert "scale-fair" in said.out
+    assert "Fitted Gaussian" in said.out
     report = load_report(copies / "seen-ae" / "regularity.json")
     assert report.seed == 2
     assert all(one.headline for one in report.estimates)
