@@ -204,8 +204,8 @@ def _midpoints(model: OpenedModel, _column: str, examples: Examples) -> Exhibit:
     return Exhibit(
         np.concatenate(strips),
         STEPS,
-        f"Straight ways between pairs {said}; at both ends the {_image_word(real)}. The codes in "
-        f"the middle lie denser than {np.nanmin(dense):.0f} to {np.nanmax(dense):.0f} % of all.",
+        f"Straight paths between pairs {said}; at both ends the {_image_word(real)}. Density in "
+        f"the middle: percentile {np.nanmin(dense):.0f} to {np.nanmax(dense):.0f} of all.",
     )
 
 

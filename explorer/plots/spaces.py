@@ -224,7 +224,7 @@ def plot_density_path(
             go.Scatter(
                 x=np.linspace(0, 1, len(row)), y=row, mode="lines", name=name,
                 line={"color": colour, "width": 2},
-                hovertemplate="%{x:.2f} of the way: denser than at %{y:.0f} %",
+                hovertemplate="%{x:.2f} of the path: density percentile %{y:.0f}",
             )
             for row, name, colour in zip(densities, names, colours, strict=False)
         ]

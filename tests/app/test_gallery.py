@@ -37,4 +37,4 @@ def test_a_shipped_checkpoint_opens_on_explore(name):
 )
 def test_a_shipped_checkpoint_is_compared_with_a_fair_partner(name):
     app = open_page(compare, name)
-    assert any("A fair pair" in caption.value for caption in app.caption)
+    assert any("A matched pair" in caption.value for caption in app.caption)

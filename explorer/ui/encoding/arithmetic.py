@@ -103,11 +103,12 @@ def describe_code(
     if severe is not None:
         where = plain(severe.sentence).rstrip(".")
     elif facts["hole"]:
-        where = "The result lies in a hole"
-        if density is not None:
-            where += f": {100 - density:.0f} % of the codes lie more densely"
+        where = (
+            "Sparse: the result is farther from its nearest encodings than 95 % of the encoded "
+            "images are"
+        )
     else:
-        where = "The result lies among the codes"
+        where = "The result lies where images are encoded"
         if density is not None:
-            where += f", more densely than {density:.0f} % of them"
-    return f"{where}. The nearest code is {near['distance']:.2f} away{name}."
+            where = f"Density of the result: percentile {density:.0f} of the encoded images"
+    return f"{where}. Nearest image: distance {near['distance']:.2f}{name}."
