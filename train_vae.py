@@ -12,11 +12,12 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from explorer.errors import ConfigError, ExplorerError, LatentError
+from explorer.errors import CheckpointError, ConfigError, ExplorerError
 from explorer.models.library import SHIPPED
 from explorer.training.flags import build_evaluation_parser, parse_flags
 from explorer.training.streams import Forgiving
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from explorer.images.dataset import ImageSet
     from explorer.training.loop import Trainer
 
+Result = TypeVar("Result")
 FIRST = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun starts, one talks
 
 
@@ -34,8 +36,14 @@ def say(text: str) -> None:
 
     if FIRST:
         out = Forgiving(sys.stdout)
-        tqdm.write(text, file=out)
+        # tqdm.write knows the bars of the plain streams alone, and would write behind ours.
+        bars = list(getattr(tqdm, "_instances", ()))
+        for bar in bars:
+            bar.clear()
+        out.write(f"{text}\n")
         out.flush()
+        for bar in bars:
+            bar.refresh()
 
 
 def warn(text: str) -> None:
@@ -44,8 +52,14 @@ def warn(text: str) -> None:
         Forgiving(sys.stderr).write(f"{text}\n")
 
 
-def load_data(spec: str, size: tuple[int, int] | None) -> "ImageSet":
+def load_data(spec: str, size: tuple[int, int] | None, skip_bad: bool = True) -> "ImageSet":
     """Load the images, with a bar where it takes time.
+
+    Args:
+        spec: what to load.
+        size: (H, W) that they are brought to, or None.
+        skip_bad: whether files that cannot be decoded are left out; the fingerprint tells a
+            checkpoint or a run whether its images are those.
 
     Raises:
         DataError: if they cannot be used.
@@ -70,7 +84,7 @@ def load_data(spec: str, size: tuple[int, int] | None) -> "ImageSet":
             )
         bars[what].update(done - bars[what].n)
 
-    images = load_images(spec, size=size, progress=show)
+    images = load_images(spec, size=size, skip_bad=skip_bad, progress=show)
     for bar in bars.values():
         bar.close()
     return images
@@ -94,7 +108,7 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
     from tqdm import tqdm
 
     from explorer.encode.heldout import measure_held_out, save_held_out
-    from explorer.latent.projection import fit_projection
+    from explorer.latent.projection import fit_projection, project_principal
     from explorer.models.checkpoint import HELD_OUT, REPORT
     from explorer.regularity.report import HeldOut, measure_regularity, save_report
     from explorer.training.evaluation import encode_held_out
@@ -109,49 +123,106 @@ def finish(trainer: "Trainer", folder: Path, command: str, replace: bool) -> Pat
         bar_format="{bar} {n_fmt}/{total_fmt} {elapsed}  {desc}",
         file=Forgiving(sys.stderr),
     ) as bar:
-        projection = fit_projection(
-            encodings.mean, seed=config.seed, progress=bar.set_description_str
+
+        def attempt(failed: str, later: str, work: Callable[[], Result]) -> Result | None:
+            try:
+                return work()
+            except Exception as error:  # noqa: BLE001 (nothing that can be made later may cost the trained model)
+                say(f"{failed}: {describe_failure(error)} {later}")
+                return None
+            finally:
+                bar.update()
+
+        projection = attempt(
+            "No UMAP was fitted",
+            "The map shows principal components instead; fit another one on the page Explore.",
+            lambda: fit_projection(
+                encodings.mean, seed=config.seed, progress=bar.set_description_str
+            ),
         )
-        bar.update()
+        if projection is None:
+            projection = project_principal(encodings.mean, seed=config.seed)
         bar.set_description_str("measuring regularity")
         more = {}
-        try:
-            held_out = HeldOut.from_evaluation(encodings, reconstructions)
-            report = measure_regularity(held_out, seed=config.seed)
-        except LatentError as error:
-            # Too few images to measure with; the trained model is none the worse.
-            say(f"Not measured: {error}")
-        else:
+        report = attempt(
+            "Not measured",
+            f"Measure later: python -m explorer.regularity {quote_name(folder)}",
+            lambda: measure_regularity(
+                HeldOut.from_evaluation(encodings, reconstructions), seed=config.seed
+            ),
+        )
+        if report is not None:
             more[REPORT] = lambda path: save_report(path, report)
-        bar.update()
         bar.set_description_str("scoring held-out images")
-        try:
-            scores = measure_held_out(
+        scores = attempt(
+            "Not scored",
+            f"Score later: python -m explorer.encode.familiarity {quote_name(folder)}",
+            lambda: measure_held_out(
                 codec,
                 encodings,
                 trainer.images,
                 progress=lambda share: bar.set_description_str(
                     f"scoring held-out images: {share:.0%}"
                 ),
-            )
-        except LatentError as error:
-            say(f"Not scored: {error}")
-        else:
+            ),
+        )
+        if scores is not None:
             more[HELD_OUT] = lambda path: save_held_out(path, scores)
-        bar.update()
         bar.set_description_str("saving")
         if not replace:
             folder = free_name(folder)
-        save_run(
-            folder,
-            trainer,
-            encodings,
-            projection,
-            command=command,
-            more=more,
-        )
+
+        def save(target: Path) -> None:
+            save_run(
+                target,
+                trainer,
+                encodings,
+                projection,
+                command=command,
+                more=more,
+                lost=lambda name, error: say(
+                    f"The checkpoint has no {name}: {describe_failure(error)}"
+                ),
+            )
+
+        try:
+            save(folder)
+        except CheckpointError as error:
+            folder = save_elsewhere(folder, save, error)
         bar.update()
     return folder
+
+
+def save_elsewhere(folder: Path, save: Callable[[Path], None], error: CheckpointError) -> Path:
+    """Save a checkpoint where there is room, and say where.
+
+    Raises:
+        CheckpointError: the first error, if there is no room anywhere.
+    """
+    from explorer.training.runs import spare_folders
+
+    for parent in spare_folders(folder.name):
+        try:
+            save(parent / folder.name)
+        except CheckpointError:
+            continue
+        say(f"{error} It is saved in {parent} instead: move it to {folder.parent} by hand.")
+        return parent / folder.name
+    raise error
+
+
+def describe_failure(error: Exception) -> str:
+    """Why an optional step failed, as a sentence."""
+    if isinstance(error, MemoryError):
+        return "There is not enough memory."
+    if isinstance(error, ExplorerError):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).rstrip('.')}."
+
+
+def quote_name(folder: Path) -> str:
+    """What a checkpoint is called on a command line: its name, or where it lies elsewhere."""
+    return shlex.quote(folder.name if folder.parent == SHIPPED else str(folder))
 
 
 def free_name(folder: Path) -> Path:
@@ -172,7 +243,9 @@ def train(flags: argparse.Namespace) -> int:
     # Torch takes two seconds to import, which a wrong flag is not to pay.
     from explorer.training import console
 
-    return console.train(flags, console.Surroundings(say, warn, load_data, finish))
+    skip_bad = flags.skip_bad or flags.resume is not None
+    load = partial(load_data, skip_bad=skip_bad)
+    return console.train(flags, console.Surroundings(say, warn, load, finish))
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -189,7 +262,8 @@ def evaluate(arguments: Sequence[str]) -> int:
     from explorer.training.likelihood import evaluate_checkpoint
 
     folder = find_checkpoint(flags.name)
-    with tqdm(unit=" images", unit_scale=True, leave=False) as bar:
+    told = Forgiving(sys.stderr)
+    with tqdm(unit=" images", unit_scale=True, leave=False, file=told) as bar:
 
         def progress(count: int, total: int) -> None:
             bar.total = total
@@ -204,7 +278,7 @@ def evaluate(arguments: Sequence[str]) -> int:
             threads=flags.threads,
             progress=progress,
         )
-    print(evaluation.describe())
+    say(evaluation.describe())
     if flags.json is not None:
         evaluation.save(flags.json)
     return 0
@@ -275,10 +349,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return gallery(words[1:])
         return train(parse_flags(words))
     except ExplorerError as error:
-        print(f"train_vae.py: {error}", file=sys.stderr)
+        Forgiving(sys.stderr).write(f"train_vae.py: {error}\n")
+        return 2
+    except MemoryError:
+        Forgiving(sys.stderr).write(
+            "train_vae.py: There is not enough memory: close other programs, or use fewer or "
+            "smaller images (--size).\n"
+        )
         return 2
     except KeyboardInterrupt:
-        print("\nEnded.", file=sys.stderr)
+        Forgiving(sys.stderr).write("\nEnded.\n")
         return 130
 
 

@@ -1,6 +1,7 @@
 """Files on disk: written whole or not at all, read without trust."""
 
 import errno
+import logging
 import os
 import shutil
 import stat
@@ -8,11 +9,13 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
+import platformdirs
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
@@ -328,3 +331,51 @@ def table_cell(value: object) -> object:
 
 def _quoted(names: Collection[str]) -> str:
     return ", ".join(repr(name) for name in names)
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be written into a folder, or into one of that name once it is made."""
+    for place in (folder, *folder.absolute().parents):
+        try:
+            if place.exists():
+                return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+        except OSError:
+            return False
+    return False
+
+
+def cache_folder() -> Path:
+    """The folder of what can be made again: EXPLORER_CACHE, else the user's cache folder.
+
+    A user without a home that can be written, as of a container or a service, gets a folder of
+    their own among the temporary files, which is said once.
+    """
+    setting = os.environ.get("EXPLORER_CACHE")
+    if setting:
+        return Path(setting).expanduser()
+    folder = platformdirs.user_cache_path("latent-explorer", appauthor=False)
+    return folder if is_writable(folder) else temporary_cache(folder)
+
+
+@cache
+def temporary_cache(unwritable: Path) -> Path:
+    """A folder among the temporary files that is this user's alone, in place of another one."""
+    user = os.getuid() if hasattr(os, "getuid") else os.getpid()
+    folder = Path(tempfile.gettempdir()) / f"latent-explorer-{user}"
+    # Compiled code is read from here: a folder that somebody else laid out must not be used.
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        own = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o022
+        own = own and (not hasattr(os, "getuid") or found.st_uid == user)
+    except OSError:
+        own = False
+    if not own:
+        folder = Path(tempfile.mkdtemp(prefix="latent-explorer-"))
+    logging.getLogger(__name__).warning(
+        "The cache folder %s cannot be written; %s is used instead. Set EXPLORER_CACHE and "
+        "EXPLORER_DATA to folders that are to be kept.",
+        unwritable,
+        folder,
+    )
+    return folder

@@ -37,7 +37,7 @@ from explorer.models.checkpoint import HELD_OUT, Encodings, load_config, load_en
 from explorer.models.codec import Codec
 from explorer.models.config import CheckpointConfig
 from explorer.models.library import checkpoint_folders, find_checkpoint, list_checkpoints
-from explorer.models.pictures import images_at_hand
+from explorer.models.pictures import explain_missing, images_at_hand
 from explorer.storage import check_writable
 from explorer.training.streams import Forgiving, measure_each
 
@@ -183,10 +183,7 @@ def measure_folder(folder: Path, progress: Callable[[float], None]) -> int:
         Codec.from_folder(folder), config, load_encodings(folder, config), progress
     )
     if found is None:
-        raise DataNotAtHandError(
-            f"The images of {config.data.name}, which {folder.name} was made for, are not at hand "
-            "or no longer the same: bring them back to measure with."
-        )
+        raise DataNotAtHandError(explain_missing(config.data))
     save_held_out(folder / HELD_OUT, found.held_out)
     return found.n
 

@@ -12,6 +12,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ from numpy.typing import NDArray
 
 from explorer.errors import CheckpointError
 from explorer.images.dataset import FingerprintHash
-from explorer.storage import open_regular, read_array_header, read_regular, write_folder
+from explorer.storage import open_regular, read_array_header, read_regular, write_file, write_folder
 
 # To be raised when the same files would be decoded to other pixels.
 SCHEME = 1
 
 _ABANDONED_S = 24 * 3600
 _MAX_ABOUT = 2**16
+_MAX_BAD = 2**26
+_BAD = ".bad.json"
 
 
 class CacheError(Exception):
@@ -91,6 +94,39 @@ def find_cached(
         if cached is not None and cached.images.shape[2:] != size:
             return None
     return cached
+
+
+def load_bad(cache: Path, state: FolderState) -> dict[str, str]:
+    """Files of a folder in this state that could not be decoded, and why."""
+    plain = _read_bad(_bad_file(cache, state))
+    found = plain.get("bad") if plain.get("scheme") == SCHEME else None
+    if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
+        return {}
+    return found
+
+
+def save_bad(cache: Path, state: FolderState, bad: dict[str, str]) -> None:
+    """Keep which files could not be decoded, or leave it: it spares time, nothing depends on it."""
+    text = json.dumps({"scheme": SCHEME, "folder": state.folder, "bad": bad})
+    with suppress(OSError, CheckpointError):
+        cache.mkdir(parents=True, exist_ok=True)
+        for former in cache.glob(f"*{_BAD}"):
+            if _read_bad(former).get("folder") == state.folder:
+                former.unlink(missing_ok=True)
+        write_file(_bad_file(cache, state), lambda file: file.write(text.encode()))
+
+
+def _bad_file(cache: Path, state: FolderState) -> Path:
+    return cache / f"{state.key(None)}{_BAD}"
+
+
+def _read_bad(path: Path) -> dict[str, Any]:
+    try:
+        with open_regular(path) as file:
+            plain = json.loads(file.read(_MAX_BAD))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
 
 
 def write_cached(

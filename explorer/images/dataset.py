@@ -56,6 +56,7 @@ class ImageSet:
         credit, licence: of a named set; "" for the user's own images.
         factors: what the images were made from, where it is known; () elsewhere.
         test_index: rows that nothing but a final evaluation may see; empty in most sets.
+        notes: sentences about how the set was read: what was passed over or left out.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ImageSet:
     licence: str
     factors: tuple[Factor, ...] = ()
     test_index: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[1] not in (1, 3):

@@ -6,6 +6,7 @@ is checked before a pixel is decoded.
 
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -14,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, GIF or TIFF"
+HEAD_BYTES = 4096  # of a file, which tell what it is
 MAX_PIXELS = 40_000_000
 # Their decoders hold a picture several times over: 40 million pixels took 590 MB.
 FEWER_PIXELS = {"WEBP": 24_000_000, "AVIF": 24_000_000}
@@ -38,6 +38,9 @@ DECODER_ERRORS = (
     zlib.error,
 )
 
+# Its warnings of large or odd files come before our own sentence and say less.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _GREY_MODES = ("1", "L", "LA", "La", *_DEEP_MODES)
 _ORIENTATION_TAG = 0x0112
@@ -50,6 +53,18 @@ _TURNS = {
     7: (Image.Transpose.TRANSVERSE, "turned by 90° and mirrored"),
     8: (Image.Transpose.ROTATE_90, "turned by 90° to the left"),
 }
+_FOREIGN = (
+    (re.compile(rb"\A.{4}ftyp(hei|hev|mif|msf)", re.DOTALL), "a HEIC picture"),
+    (re.compile(rb"\A\s*%PDF-"), "a PDF document"),
+    (re.compile(rb"\A\s*(\xef\xbb\xbf)?\s*<.{0,2000}<?svg[\s>]", re.DOTALL), "an SVG drawing"),
+    (re.compile(rb"\AP[123]\s"), "a PNM picture written as text"),
+    (re.compile(rb"\APK(\x03\x04|\x05\x06)"), "a ZIP archive"),
+)
+# A header may hold comments of any length, which Pillow reads byte by byte.
+_PNM = re.compile(rb"P[456](\s+|#[^\n]*\n)")
+_PNM_HEADER = re.compile(rb"P[456]((\s|#[^\n]*\n)+\d+){2,3}\s")
+_LONGEST_PNM_HEADER = 1024
+_AVIF = re.compile(rb"\A.{4}ftyp(avif|avis)", re.DOTALL)
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\x00", b"MM\x00*")
 _TIFF_TILE = (322, 323)
 # Of a deep image, looked at in parts: 16 MB of the widest values.
@@ -65,26 +80,63 @@ def has_avif() -> bool:
     return bool(features.check("avif"))
 
 
-def open_image(source: BinaryIO, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+FORMATS_IN_WORDS = f"PNG, JPEG, WebP, BMP, GIF, TIFF{', AVIF' if has_avif() else ''} or PNM"
+
+
+def read_formats() -> tuple[str, ...]:
+    """What is read, of folders, uploads and files on a command line alike: Pillow's names."""
+    formats = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+    return (*formats, "AVIF") if has_avif() else formats
+
+
+def looks_like_image(head: bytes) -> bool:
+    """Whether a file that begins so is of a format that is read, whatever its name."""
+    if head.startswith(_SIGNATURES):
+        return not head.startswith(b"BM") or head[6:10] == bytes(4)
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return webp or bool(_PNM_HEADER.match(head)) or (has_avif() and bool(_AVIF.match(head)))
+
+
+def check_head(head: bytes) -> None:
+    """See by the beginning of a file that it is not of a kind that is known and not read.
+
+    Raises:
+        UnreadableImageError: what it is.
+    """
+    foreign = _FOREIGN if has_avif() else (*_FOREIGN, (_AVIF, "an AVIF picture"))
+    for pattern, what in foreign:
+        if pattern.match(head):
+            raise UnreadableImageError(
+                f"this is {what}, which cannot be read: export it as PNG or JPEG"
+            )
+    if _PNM.match(head) and not _PNM_HEADER.match(head[:_LONGEST_PNM_HEADER]):
+        raise UnreadableImageError(
+            f"its header is damaged or has over {_LONGEST_PNM_HEADER:,} bytes, which is the limit: "
+            "save it again, as PNG"
+        )
+
+
+def open_image(source: BinaryIO) -> Image.Image:
     """Read the header of an image; no pixel is decoded yet.
 
     Args:
         source: the file.
-        formats: Pillow's names of those tried.
 
     Raises:
-        UnreadableImageError: not an image of an allowed format, or too many pixels.
+        UnreadableImageError: not an image of a format that is read, or too many pixels.
     """
-    head = source.read(12)
+    head = source.read(HEAD_BYTES)
     source.seek(0)
+    check_head(head)
+    formats = read_formats()
     try:
         image = Image.open(source, formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
         raise _too_large(int(found[1]) if found else None, MAX_PIXELS) from error
     except DECODER_ERRORS as error:
-        known = head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
-        if known or ("AVIF" in formats and head[4:] in (b"ftypavif", b"ftypavis")):
+        known = head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        if known or ("AVIF" in formats and head[4:12] in (b"ftypavif", b"ftypavis")):
             raise UnreadableImageError(_broken(head.startswith((b"II", b"MM")))) from error
         raise UnreadableImageError(
             f"this is not an image in a format that can be read: save it as {FORMATS_IN_WORDS}"

@@ -1,6 +1,5 @@
 """A folder of image files, one subfolder a class."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,13 +10,15 @@ from PIL import Image, ImageOps
 from explorer.errors import DataError
 from explorer.images.cache import (
     CacheError,
+    FolderState,
     find_cached,
+    load_bad,
     look_at_folder,
+    save_bad,
     write_cached,
 )
 from explorer.images.dataset import ImageSet, check_bytes, check_count, check_sides, split_images
 from explorer.images.decoding import (
-    FORMATS_IN_WORDS,
     UnreadableImageError,
     decode_image,
     find_turn,
@@ -30,11 +31,13 @@ from explorer.images.decoding import (
     to_plain,
     white_value,
 )
+from explorer.images.listing import HELD_OUT, TEST, TRAIN, Listing, list_images, name_some
+from explorer.images.names import escape_name
 from explorer.storage import open_regular
 
 HELD_OUT_SHARE = 0.1
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_MOST_TOLD = 10
 
 _Progress = Callable[[str, int, int], None]
 
@@ -44,6 +47,7 @@ def load_folder(
     *,
     size: tuple[int, int] | None = None,
     cache: Path | None = None,
+    skip_bad: bool = False,
     progress: _Progress | None = None,
 ) -> ImageSet:
     """Load every image of a folder; grey if all of them are grey, else RGB.
@@ -57,29 +61,102 @@ def load_folder(
 
     Args:
         folder: images in its subfolders (one a class, whatever lies below), or in itself
-            (unlabelled). Hidden files and files without an image's suffix are ignored.
+            (unlabelled), or in train, val and test, each with the same classes. Hidden files are
+            ignored; what else is passed over stands in the set's notes.
         size: (H, W) to crop (centre) and resize to; without it all must have one size.
         cache: the folder of decoded images; without it, or where nothing can be written to it,
             the images are held in memory.
+        skip_bad: whether files that cannot be decoded are left out, instead of refusing all.
         progress: called with the number of files done.
 
     Raises:
-        DataError: no images, too few, a mixture of both layouts, a broken file, sizes that
+        DataError: no images, too few, a mixture of both layouts, broken files, sizes that
             differ or are not allowed, or no room for the images.
     """
     folder = folder.resolve()
-    files, labels, classes = _list_images(folder)
-    check_count(len(files), f"The folder {folder}")
     if size is not None:
         check_sides(*size, "The size asked for", "choose another --size")
+    listing = list_images(folder)
+    check_count(len(listing.files), f"The folder {folder}")
+    state = _look(folder, listing.files) if skip_bad and cache is not None else None
+    bad = load_bad(cache, state) if cache is not None and state is not None else {}
+    try:
+        return _load(folder, listing, bad, size, cache, progress)
+    except BadFilesError as error:
+        if not skip_bad:
+            raise
+        bad = {**bad, **error.found}
+    if cache is not None and state is not None:
+        save_bad(cache, state, bad)
+    return _load(folder, listing, bad, size, cache, progress)
+
+
+class BadFilesError(DataError):
+    """Files of a folder that cannot be decoded.
+
+    Args:
+        folder: that they lie in.
+        found: what is wrong, in words, by each file's path.
+
+    Attributes:
+        found: the same.
+    """
+
+    def __init__(self, folder: Path, found: dict[str, str]) -> None:
+        self.found = found
+        if len(found) == 1:
+            ((file, reason),) = found.items()
+            verb = "cannot be read" if reason.startswith("(") else "cannot be used:"
+            super().__init__(
+                f"{folder / file} {verb} {reason}, or remove it, or leave "
+                "such files out with --skip-bad."
+            )
+            return
+        told = "; ".join(f"{file}: {reason}" for file, reason in list(found.items())[:_MOST_TOLD])
+        more = len(found) - _MOST_TOLD
+        super().__init__(
+            f"{len(found):,} files of {folder} cannot be used: {told}"
+            f"{f'; and {more:,} more' if more > 0 else ''}. Mend or remove them, or leave them out "
+            "with --skip-bad."
+        )
+
+
+def _look(folder: Path, files: list[str]) -> FolderState | None:
+    """The state of a folder's files, or None where one of them is gone."""
+    try:
+        return look_at_folder(folder, files)
+    except OSError:
+        return None
+
+
+def _load(
+    folder: Path,
+    listing: Listing,
+    bad: dict[str, str],
+    size: tuple[int, int] | None,
+    cache: Path | None,
+    progress: _Progress | None,
+) -> ImageSet:
+    """The images of a folder without those that are known to be bad."""
+    notes = listing.notes
+    if bad:
+        count = len(listing.files)
+        listing = listing.without(bad)
+        notes = (
+            *listing.notes,
+            f"Left out, since they cannot be decoded: {len(bad):,} of {count:,} files "
+            f"({name_some(sorted(bad))}).",
+        )
+        check_count(len(listing.files), f"Without its bad files the folder {folder}")
+    files, labels, classes = listing.files, listing.labels, listing.classes
     fingerprint = None
     if cache is None:
         images = _to_memory(_Decoder(folder, files, size, progress), "")
     else:
         images, fingerprint = _to_cache(folder, files, labels, size, cache, progress)
-    train_index, held_out_index = split_images(len(files), HELD_OUT_SHARE)
+    train_index, held_out_index, test_index = _split(folder, listing)
     image_set = ImageSet(
-        name=str(folder),
+        name=escape_name(str(folder)),
         images=images,
         labels=labels,
         classes=classes,
@@ -87,57 +164,30 @@ def load_folder(
         held_out_index=held_out_index,
         credit="",
         licence="",
+        test_index=test_index,
+        notes=notes,
     )
     if fingerprint is not None:
         image_set.trust_fingerprint(fingerprint)
     return image_set
 
 
-def _list_images(folder: Path) -> tuple[list[str], NDArray[np.int64] | None, tuple[str, ...]]:
-    """Paths relative to the folder in a fixed order, labels (N,) or None, classes."""
-    # Strings: a million Path objects take several times as much.
-    direct: list[str] = []
-    by_class: dict[str, list[str]] = {}
-    try:
-        for parent, subfolders, names in os.walk(folder, onerror=_raise):
-            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-            below = Path(parent).relative_to(folder)
-            prefix = f"{below.as_posix()}/" if below.parts else ""
-            found = [
-                prefix + name
-                for name in names
-                if not name.startswith(".") and name.lower().endswith(_SUFFIXES)
-            ]
-            if not below.parts:
-                direct = found
-            elif found:
-                by_class.setdefault(below.parts[0], []).extend(found)
-    except OSError as error:
+def _split(
+    folder: Path, listing: Listing
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to train on, held out, and for the final evaluation: the folder's own, or a tenth."""
+    if listing.roles is None:
+        train, held_out = split_images(len(listing.files), HELD_OUT_SHARE)
+        return train, held_out, np.empty(0, np.int64)
+    train, held_out, test = (
+        np.flatnonzero(listing.roles == role).astype(np.int64) for role in (TRAIN, HELD_OUT, TEST)
+    )
+    if not len(train) or not len(held_out):
         raise DataError(
-            f"The folder {error.filename} cannot be read ({error.strerror}): check its permissions."
-        ) from error
-    if direct and by_class:
-        raise DataError(
-            f"The folder {folder} has images both in itself ({min(direct)}) and in subfolders "
-            f"({min(by_class)}): put all of them into subfolders, one a class, or all into the "
-            "folder."
+            f"The folder {folder} is split into train, val and test, but no image is left in one "
+            "of them: add some, or put the classes into the folder itself."
         )
-    if not direct and not by_class:
-        raise DataError(
-            f"The folder {folder} holds no images: put {FORMATS_IN_WORDS} files into it, or into "
-            "one subfolder a class."
-        )
-    if direct:
-        return sorted(direct), None, ()
-    classes = tuple(sorted(by_class))
-    files = [path for name in classes for path in sorted(by_class[name])]
-    labels = np.repeat(np.arange(len(classes)), [len(by_class[name]) for name in classes])
-    return files, labels.astype(np.int64), classes
-
-
-def _raise(error: OSError) -> None:
-    # os.walk skips what it cannot read, and would quietly lose a class.
-    raise error
+    return train, held_out, test
 
 
 class _Decoder:
@@ -164,8 +214,14 @@ class _Decoder:
         self._files = files
         self._size = size
         self._progress = progress
-        self._channels, self._whites = _survey(folder, files, progress)
-        height, width = self._read(files[0]).shape[:2]
+        self._channels, self._whites, bad = _survey(folder, files, progress)
+        if bad:
+            # All at once, and not one a run: the others may be cut off.
+            raise BadFilesError(folder, self._find_bad(bad))
+        try:
+            height, width = self._read(files[0]).shape[:2]
+        except _FileError as error:
+            raise BadFilesError(folder, self._find_bad({files[0]: str(error)})) from error
         check_sides(height, width, files[0], "give --size HxW, e.g. --size 64x64")
         self.shape = (len(files), self._channels, height, width)
 
@@ -173,7 +229,11 @@ class _Decoder:
         """Images (C, H, W), in the order of the files."""
         count, channels, height, width = self.shape
         for row, file in enumerate(self._files):
-            picture = self._read(file)
+            try:
+                picture = self._read(file)
+            except _FileError as error:
+                known = {file: str(error)}
+                raise BadFilesError(self.folder, self._find_bad(known, row + 1)) from error
             if picture.shape[:2] != (height, width):
                 raise DataError(
                     f"{file} is {picture.shape[0]} x {picture.shape[1]} pixels (height x width), "
@@ -183,6 +243,19 @@ class _Decoder:
             yield picture[None] if channels == 1 else picture.transpose(2, 0, 1)
             if self._progress is not None:
                 self._progress(f"Reading {self.folder.name}", row + 1, count)
+
+    def _find_bad(self, known: dict[str, str], start: int = 0) -> dict[str, str]:
+        """The bad files among those from `start` on, with those that are known already."""
+        found = dict(known)
+        for row, file in enumerate(self._files[start:], start):
+            if file not in known:
+                try:
+                    self._read(file)
+                except _FileError as error:
+                    found[file] = str(error)
+            if self._progress is not None:
+                self._progress(f"Checking all of {self.folder.name}", row + 1, len(self._files))
+        return {file: found[file] for file in self._files if file in found}
 
     def _read(self, file: str) -> NDArray[np.uint8]:
         return _read_picture(self.folder, file, self._whites, self._channels, self._size)
@@ -210,10 +283,10 @@ def _to_cache(
 
     Without the latter where the cache cannot be used: the images are in memory then.
     """
-    try:
-        state = look_at_folder(folder, files)
-    except OSError as error:
-        raise _broken(Path(error.filename), error) from error
+    state = _look(folder, files)
+    if state is None:
+        # One is gone, so there is nothing to keep; reading them tells which, and what else is.
+        return _to_memory(_Decoder(folder, files, size, progress), ""), None
     cached = find_cached(cache, state, size, len(files))
     if cached is not None:
         if progress is not None:
@@ -243,8 +316,9 @@ def _to_cache(
 
 def _survey(
     folder: Path, files: list[str], progress: _Progress | None
-) -> tuple[int, dict[str, float]]:
-    """Channels of the whole set, and the value of white for each deep mode in it."""
+) -> tuple[int, dict[str, float], dict[str, str]]:
+    """Channels of the whole set, the value of white for each deep mode in it, and bad files."""
+    bad: dict[str, str] = {}
     all_grey = True
     largest: dict[str, float] = {}
     for row, file in enumerate(files):
@@ -255,11 +329,11 @@ def _survey(
                     decode_image(image)
                     largest[image.mode] = max(largest.get(image.mode, 0), largest_value(image))
         except (UnreadableImageError, OSError) as error:
-            raise _broken(folder / file, error) from error
+            bad[file] = _reason(error)
         if progress is not None:
             progress(f"Checking {folder.name}", row + 1, len(files))
     whites = {mode: white_value(mode, value) for mode, value in largest.items()}
-    return 1 if all_grey else 3, whites
+    return 1 if all_grey else 3, whites, bad
 
 
 def _read_picture(
@@ -279,7 +353,7 @@ def _read_picture(
             picture = to_plain(image, whites.get(image.mode))
             turn = find_turn(image)
     except (UnreadableImageError, OSError) as error:
-        raise _broken(folder / file, error) from error
+        raise _FileError(_reason(error)) from error
     if turn is not None:
         picture = picture.transpose(turn[0])
     picture = over(picture, 255).convert("L" if channels == 1 else "RGB")
@@ -295,7 +369,11 @@ def fit_picture(picture: Image.Image, height: int, width: int) -> Image.Image:
     return ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
 
 
-def _broken(path: Path, error: Exception) -> DataError:
+class _FileError(Exception):
+    """Why one file cannot be decoded."""
+
+
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
-        return DataError(f"{path} cannot be read ({error.strerror}): check it or remove it.")
-    return DataError(f"{path} cannot be used: {error}, or remove it.")
+        return f"({error.strerror or error}): check it"
+    return str(error)

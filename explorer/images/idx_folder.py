@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import DataError
 from explorer.images.dataset import ImageSet, check_bytes, check_count, check_sides, split_images
+from explorer.images.names import escape_name
 from explorer.storage import open_regular
 
 HELD_OUT_SHARE = 0.1
@@ -106,7 +107,7 @@ def load_idx_folder(
         train_index, held_out_index = split_images(len(images), HELD_OUT_SHARE)
     return ImageSet(
         # With its name, so that it is found again when another set joins the folder.
-        name=str(folder / name),
+        name=escape_name(str(folder / name)),
         images=images,
         labels=labels,
         classes=classes,

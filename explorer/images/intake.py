@@ -14,11 +14,9 @@ from PIL import Image
 
 from explorer.errors import UploadError
 from explorer.images.decoding import (
-    FORMATS,
     UnreadableImageError,
     decode_image,
     find_turn,
-    has_avif,
     is_deep,
     largest_value,
     open_image,
@@ -57,18 +55,6 @@ MAX_BLOCKS = 20_000
 _WORK_PIXELS = 1_000_000
 _CROP_PIXELS = 4_000_000
 
-_FOREIGN = (
-    (re.compile(rb"\A.{4}ftyp(hei|hev|mif|msf)", re.DOTALL), "a HEIC picture"),
-    (re.compile(rb"\A\s*%PDF-"), "a PDF document"),
-    (re.compile(rb"\A\s*(\xef\xbb\xbf)?\s*<.{0,2000}<?svg[\s>]", re.DOTALL), "an SVG drawing"),
-    (re.compile(rb"\AP[123]\s"), "a PNM picture written as text"),
-    (re.compile(rb"\APK(\x03\x04|\x05\x06)"), "a ZIP archive"),
-)
-# A header may hold comments of any length, which Pillow reads byte by byte.
-_PNM = re.compile(rb"P[456](\s+|#[^\n]*\n)")
-_PNM_HEADER = re.compile(rb"P[456]((\s|#[^\n]*\n)+\d+){2,3}\s")
-_LONGEST_PNM_HEADER = 1024
-_AVIF = re.compile(rb"\A.{4}ftyp(avif|avis)", re.DOTALL)
 _MODE_WORDS = {"L": "grey", "LA": "grey with transparency", "RGBA": "colour with transparency"}
 _TRANSPOSES = {
     "90": (Image.Transpose.ROTATE_270, "turned by 90° to the right"),
@@ -117,7 +103,7 @@ def prepare_upload(
     course = Course(target, preparation)
     try:
         _check_bytes(data)
-        with open_image(io.BytesIO(data), _formats()) as image:
+        with open_image(io.BytesIO(data)) as image:
             frames = _check_parts(image, data)
             picture = _decode(image, frames, course)
     except UnreadableImageError as error:
@@ -141,11 +127,6 @@ def shorten(name: str) -> str:
     return printable if len(printable) <= 60 else f"{printable[:40]}…{printable[-16:]}"
 
 
-def _formats() -> tuple[str, ...]:
-    """What is read of uploads: more than of folders, which are searched by suffix."""
-    return (*FORMATS, "PPM", "AVIF") if has_avif() else (*FORMATS, "PPM")
-
-
 def _check_bytes(data: bytes) -> None:
     if not data:
         raise UnreadableImageError("the file is empty (0 bytes): choose another one")
@@ -153,17 +134,6 @@ def _check_bytes(data: bytes) -> None:
         raise UnreadableImageError(
             f"the file has {len(data) / 2**20:.1f} MiB, the limit is {MAX_BYTES // 2**20} MiB: "
             "save it smaller, 1000 pixels a side are plenty"
-        )
-    foreign = _FOREIGN if has_avif() else (*_FOREIGN, (_AVIF, "an AVIF picture"))
-    for pattern, what in foreign:
-        if pattern.match(data[:4096]):
-            raise UnreadableImageError(
-                f"this is {what}, which cannot be read: export it as PNG or JPEG"
-            )
-    if _PNM.match(data) and not _PNM_HEADER.match(data[:_LONGEST_PNM_HEADER]):
-        raise UnreadableImageError(
-            f"its header is damaged or has over {_LONGEST_PNM_HEADER:,} bytes, which is the limit: "
-            "save it again, as PNG"
         )
     if count_blocks(data, MAX_BLOCKS) > MAX_BLOCKS:
         raise UnreadableImageError(

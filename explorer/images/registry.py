@@ -9,7 +9,7 @@ import numpy as np
 import platformdirs
 from PIL import Image
 
-from explorer.errors import DataError
+from explorer.errors import DataError, DataNotAtHandError
 from explorer.images.archive import load_archive
 from explorer.images.binarized import load_binarized
 from explorer.images.dataset import ImageSet, check_bytes, check_sides
@@ -19,8 +19,11 @@ from explorer.images.folder import fit_picture, load_folder
 from explorer.images.generated import FactorSpec, load_generated, parse_count
 from explorer.images.idx import FASHION_MNIST, MNIST, load_idx
 from explorer.images.idx_folder import is_idx_path, load_idx_folder
+from explorer.images.listing import NoImagesError
+from explorer.images.names import unescape_path
 from explorer.images.olivetti import load_olivetti
 from explorer.images.sprites import SPRITES
+from explorer.storage import is_writable, temporary_cache
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and how much there is (bytes or files)."""
@@ -36,7 +39,10 @@ def data_folder() -> Path:
     setting = os.environ.get("EXPLORER_DATA")
     if setting:
         return Path(setting).expanduser()
-    return platformdirs.user_cache_path("latent-explorer", appauthor=False)
+    folder = platformdirs.user_cache_path("latent-explorer", appauthor=False)
+    if folder.is_dir() or is_writable(folder):
+        return folder
+    return temporary_cache(folder)
 
 
 def known_factors(spec: str) -> tuple[FactorSpec, ...]:
@@ -50,6 +56,7 @@ def load_images(
     *,
     size: tuple[int, int] | None = None,
     allow_download: bool = True,
+    skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> ImageSet:
     """Load a set of images.
@@ -61,6 +68,8 @@ def load_images(
         size: (H, W) that every image is cropped (centre) and resized to; None keeps them.
         allow_download: whether a named set may be fetched when it is not on this machine, or,
             where that takes longer than a page may wait, drawn.
+        skip_bad: whether a folder's files that cannot be decoded are left out, instead of refusing
+            the folder.
         progress: called while files are downloaded or read, or images drawn.
 
     Raises:
@@ -100,10 +109,72 @@ def load_images(
             image_set = load_idx_folder(path, progress=progress)
         elif path.is_dir():
             cache = data_folder() / "folders"
-            return load_folder(path, size=size, cache=cache, progress=progress)
+            try:
+                return load_folder(
+                    path, size=size, cache=cache, skip_bad=skip_bad, progress=progress
+                )
+            except NoImagesError as error:
+                image_set = load_idx_folder(_find_idx_below(path, error), progress=progress)
         else:
             image_set = load_archive(path)
     return image_set if size is None else _resize_set(image_set, size, progress)
+
+
+def _find_idx_below(folder: Path, error: NoImagesError) -> Path:
+    """The one folder of IDX files below, as torchvision's MNIST/raw.
+
+    Raises:
+        NoImagesError: the error, if there is none.
+        DataError: there are several, naming them.
+    """
+    below = [place for pattern in ("*", "*/raw") for place in sorted(folder.glob(pattern))]
+    found = [place for place in below if place.is_dir() and is_idx_path(place)]
+    if not found:
+        raise error
+    if len(found) > 1:
+        names = ", ".join(str(place) for place in found)
+        raise DataError(
+            f"The folder {folder} holds several sets of IDX files: give one of {names}."
+        )
+    return found[0]
+
+
+def load_again(name: str, fingerprint: str, load: Callable[[str], ImageSet]) -> ImageSet:
+    """Load the very images that a run or a checkpoint was made with, also after they were moved.
+
+    Where nothing is left at their path, what bears its name in `data_folder` is tried.
+
+    Args:
+        name: of the set, as it was loaded then.
+        fingerprint: theirs.
+        load: loads a set by its name.
+
+    Raises:
+        DataError: they are not there, or not the same any more; why, and what to do.
+    """
+    reasons = []
+    named = name.partition(":")[0] in DATA_SETS
+    places = [name]
+    if not named:
+        path = Path(name)
+        places += [
+            str(data_folder() / path.name),
+            str(data_folder() / path.parent.name / path.name),
+        ]
+    for place in dict.fromkeys(places):
+        try:
+            images = load(place)
+        except DataError as error:
+            if place == name:
+                reasons.append(str(error))
+            continue
+        if images.fingerprint == fingerprint:
+            return images
+        reasons.append(f"What is in {place} now has another fingerprint.")
+    remedy = f" Put them back, or set EXPLORER_DATA to the folder that holds {Path(name).name} now."
+    if named:
+        remedy = ""
+    raise DataNotAtHandError(f"{' '.join(reasons)}{remedy}")
 
 
 def _find_path(spec: str) -> Path:
@@ -112,7 +183,7 @@ def _find_path(spec: str) -> Path:
         ".npz file"
     )
     try:
-        path = Path(spec).expanduser()
+        path = unescape_path(spec)
         is_folder, is_file = path.is_dir() or is_idx_path(path), path.is_file()
     except (OSError, RuntimeError) as error:
         raise DataError(f"{spec!r} is not a data set ({error}): give {allowed}.") from error

@@ -6,6 +6,7 @@ far it is in lines of JSON, and leaves the map there.
 """
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -210,7 +211,7 @@ class MapFits:
             if places is None:
                 last = _CANCELLED
             else:
-                self._cache.save(work.key, places, work.request)
+                self._keep(work, places)
                 last = _DONE
         except ExplorerError as error:
             last = FitEvent("failed", error=str(error))
@@ -225,6 +226,14 @@ class MapFits:
                 if self._running.get(work.key) is work:
                     del self._running[work.key]
             work.tell(last)
+
+    def _keep(self, work: "_Work", places: NDArray[np.float32]) -> None:
+        try:
+            self._cache.save(work.key, places, work.request)
+        except CheckpointError as error:
+            # The minutes that it took are not to be lost to a full disk.
+            logging.getLogger(__name__).warning("A map is kept in memory alone: %s", error)
+            self._cache.hold(work.key, places, work.request)
 
 
 class _Work:

@@ -17,6 +17,7 @@ from explorer.storage import load_arrays, save_arrays
 
 FORMAT = 1
 MOST_KEPT = 50
+MOST_HELD = 8  # maps in memory, where none can be written
 _KEY = re.compile(r"[0-9a-f]{32}")
 # The first half of a key is the codes', so that their maps can be listed.
 _HALF = 16
@@ -35,6 +36,7 @@ class MapCache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._held: dict[str, tuple[NDArray[np.float32], MapRequest]] = {}
 
     def key(self, codes: ArrayLike, onto: ArrayLike, request: MapRequest) -> str:
         """What a map is known by: 16 hexadecimal digits of its codes, 16 of its settings."""
@@ -57,7 +59,7 @@ class MapCache:
         try:
             kept = _read(path)
         except (CheckpointError, LatentError):
-            return None
+            return self._held.get(key)
         with suppress(OSError):
             os.utime(path)
         return kept
@@ -84,10 +86,21 @@ class MapCache:
         for path in self._newest("*.npz")[MOST_KEPT:]:
             path.unlink(missing_ok=True)
 
+    def hold(self, key: str, places: NDArray[np.float32], request: MapRequest) -> None:
+        """Keep a map in memory, as long as this process lives, where it cannot be written."""
+        self._held[key] = (places, request)
+        while len(self._held) > MOST_HELD:
+            del self._held[next(iter(self._held))]
+
     def stored_for(self, codes: ArrayLike, onto: ArrayLike) -> dict[str, MapRequest]:
         """The maps that are kept of these codes: what gave each, by key, the newest first."""
-        found = {}
-        for path in self._newest(f"{_digest_of(codes, onto)[:_HALF]}*.npz"):
+        half = _digest_of(codes, onto)[:_HALF]
+        found = {
+            key: request
+            for key, (_, request) in list(self._held.items())[::-1]
+            if key.startswith(half)
+        }
+        for path in self._newest(f"{half}*.npz"):
             with suppress(CheckpointError, LatentError):
                 found[path.stem] = _read(path)[1]
         return {key: request for key, request in found.items() if _KEY.fullmatch(key)}

@@ -8,17 +8,20 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from importlib.util import find_spec
 from io import TextIOBase
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import platformdirs
 from numpy.typing import ArrayLike, NDArray
 
 from explorer.errors import CheckpointError, LatentError
 from explorer.latent.codes import checked_codes
 from explorer.latent.metrics import EUCLIDEAN, LENGTHS, METRICS, compared, neighbourhoods
 from explorer.latent.planes import principal_axes, principal_plane
-from explorer.storage import load_arrays, save_arrays
+from explorer.storage import cache_folder, is_writable, load_arrays, save_arrays, temporary_cache
 
 UMAP = "umap"
 LATENT_PLANE = "latent plane"
@@ -124,12 +127,34 @@ def fit_projection(
                 },
                 seed,
             )
-    places = scores[group].astype(np.float32)
+    return _principal_map(scores[group], len(distinct), n_neighbors, three_d, seed)
+
+
+def project_principal(codes: ArrayLike, *, seed: int = 0) -> Projection:
+    """The principal components as a map, where no UMAP could be fitted.
+
+    Args:
+        codes: (N, D), D at least 3.
+        seed: that the other map would have had.
+
+    Raises:
+        LatentError: codes that are not finite (it says how many) or of no shape (N, D).
+    """
+    points = checked_codes(codes)
+    distinct, group = _distinct(points)
+    scores = _principal_components(distinct - distinct.mean(axis=0), components=3)
+    return _principal_map(scores[group], len(distinct), 15, True, seed)
+
+
+def _principal_map(
+    scores: NDArray[np.float64], distinct: int, n_neighbors: int, three_d: bool, seed: int
+) -> Projection:
+    places = scores.astype(np.float32)
     return Projection(
         places[:, :2].copy(),
         places if three_d else None,
         PRINCIPAL_COMPONENTS,
-        {"n_neighbors": n_neighbors, "distinct_codes": len(distinct)},
+        {"n_neighbors": n_neighbors, "distinct_codes": distinct},
         seed,
     )
 
@@ -219,7 +244,23 @@ def _unit_scale(centred: NDArray[np.float64]) -> NDArray[np.float64]:
     return scaled
 
 
+def _give_numba_a_cache() -> None:
+    """Name a folder for what numba compiles where it would find none: umap fails to import then."""
+    setting = os.environ.get("NUMBA_CACHE_DIR")
+    user = platformdirs.user_cache_path("numba", appauthor=False)
+    if is_writable(Path(setting) if setting else user) or is_writable(user):
+        return
+    packages = [find_spec(name) for name in ("umap", "pynndescent")]
+    beside = [Path(one.origin).parent for one in packages if one is not None and one.origin]
+    if not all(is_writable(folder / "__pycache__") for folder in beside):
+        kept = cache_folder()
+        folder = kept if is_writable(kept) else temporary_cache(kept)
+        os.environ["NUMBA_CACHE_DIR"] = str(folder / "numba")
+
+
 def _import_umap() -> Callable[..., Any]:
+    # Before numba is imported, which looks for its cache as it goes.
+    _give_numba_a_cache()
     with warnings.catch_warnings():
         # Says that its TensorFlow variant is not to be had, which nobody asked for.
         warnings.filterwarnings(

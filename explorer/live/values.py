@@ -12,7 +12,7 @@ from explorer.images.dataset import ImageSet
 from explorer.latent.axes import kl_per_axis
 from explorer.latent.planes import axis_name
 from explorer.live.threads import use_one_thread
-from explorer.models.pictures import images_at_hand
+from explorer.models.pictures import explain_missing, images_at_hand
 
 if TYPE_CHECKING:
     from explorer.live.model import OpenedModel
@@ -98,11 +98,7 @@ def find_values(model: "OpenedModel", what: str) -> Values:
 def _images(model: "OpenedModel") -> ImageSet:
     images = images_at_hand(model.config.data)
     if images is None or model.encodings.index.max() >= len(images.images):
-        raise DataError(
-            f"The images of {model.config.data.name} are not at hand, or are no longer those the "
-            "model was made for: train on them once, which downloads or draws them, or put them "
-            "back where they were."
-        )
+        raise DataError(explain_missing(model.config.data))
     return images
 
 

@@ -7,12 +7,9 @@ principal       the plane of the first two principal axes; principal-3d the firs
 fit:KEY         a projection fitted in the app
 """
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from explorer.errors import LatentError
@@ -20,6 +17,7 @@ from explorer.latent.placement import Placement
 from explorer.latent.planes import Plane, axes_plane, latent_plane, principal_plane
 from explorer.latent.projection import LATENT_PLANE, PRINCIPAL_COMPONENTS, Projection
 from explorer.live.once import once
+from explorer.storage import cache_folder
 
 if TYPE_CHECKING:
     from explorer.latent.fitting import MapFits
@@ -189,13 +187,7 @@ def open_fits() -> "MapFits":
     """The maps fitted in the app: in EXPLORER_CACHE, else in the user's cache."""
     from explorer.latent.fitting import MapFits
 
-    setting = os.environ.get("EXPLORER_CACHE")
-    cache = (
-        Path(setting).expanduser()
-        if setting
-        else platformdirs.user_cache_path("latent-explorer", appauthor=False)
-    )
-    return MapFits(cache / "maps")
+    return MapFits(cache_folder() / "maps")
 
 
 def fitted_views(

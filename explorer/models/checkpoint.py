@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from explorer.errors import CheckpointError
+from explorer.errors import CheckpointError, ConfigError
 from explorer.models.config import CheckpointConfig
 from explorer.storage import (
     load_arrays,
@@ -38,6 +38,7 @@ DAMAGED_AXES = f"{AXES}.damaged-"  # a number follows: what could not be read is
 LONGEST_AXIS_NAME = 40  # characters
 LARGEST_WEIGHTS = 1 << 30  # bytes
 LARGEST_JSON = 1 << 22
+LARGEST_HEADER = 1 << 16  # of the weights, about
 LARGEST_ENCODINGS = 1 << 29
 LARGEST_INDEX = 1 << 40
 
@@ -115,6 +116,40 @@ def save_checkpoint(
             write(target / name)
 
     write_folder(folder, fill)
+
+
+def check_storable(
+    config: CheckpointConfig, weights_bytes: int, held_out: int, next_step: str
+) -> None:
+    """See, before a model is trained, that the reader of its checkpoint will not refuse it.
+
+    Args:
+        config: what would stand in config.json.
+        weights_bytes: of all tensors.
+        held_out: images that are held out, and encoded.
+        next_step: what a user does about a model that is too large.
+
+    Raises:
+        ConfigError: what would be refused.
+    """
+    text = json.dumps({"format": FORMAT, **config.to_dict()}, indent=2)
+    codes = held_out * (2 * 4 * config.network.latent_dim + 16)
+    for what, size, most in (
+        (CONFIG, len(text), LARGEST_JSON),
+        (WEIGHTS, weights_bytes + LARGEST_HEADER, LARGEST_WEIGHTS),
+        (ENCODINGS, codes, LARGEST_ENCODINGS),
+    ):
+        if size > most:
+            raise ConfigError(
+                f"The checkpoint's {what} would take {size:,} bytes; at most {most:,} are read: "
+                f"{next_step}."
+            )
+    plain = json.loads(text)
+    del plain["format"]
+    try:
+        CheckpointConfig.from_dict(plain)
+    except CheckpointError as cause:
+        raise ConfigError(f"The checkpoint could not be read again: {cause}") from cause
 
 
 def load_config(folder: Path) -> CheckpointConfig:

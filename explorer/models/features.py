@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 
 from explorer.errors import CheckpointError, DataError
 from explorer.images.dataset import ImageSet
-from explorer.storage import open_regular, write_file
+from explorer.storage import cache_folder, open_regular, write_file
 
 FORMAT = 1  # to be raised when the same images would give another classifier
 WIDTH = 128  # features of an image
@@ -163,13 +162,7 @@ def load_extractor(
 
 def classifier_folder() -> Path:
     """Where classifiers are kept: in EXPLORER_CACHE, else in the user's cache."""
-    setting = os.environ.get("EXPLORER_CACHE")
-    cache = (
-        Path(setting).expanduser()
-        if setting
-        else platformdirs.user_cache_path("latent-explorer", appauthor=False)
-    )
-    return cache / "classifiers"
+    return cache_folder() / "classifiers"
 
 
 def train_classifier(

@@ -2,13 +2,14 @@
 
 import threading
 import time
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import DataError
 from explorer.images.dataset import ImageSet
-from explorer.images.registry import DATA_SETS, load_images
+from explorer.images.registry import DATA_SETS, load_again, load_images
 from explorer.models.config import DataConfig
 
 ASK_AGAIN = 30.0  # seconds after which images that were not at hand are looked for again
@@ -16,6 +17,7 @@ MOST_KEPT = 3  # sets in memory
 
 _lock = threading.Lock()
 _loaded: dict[tuple[str, str], ImageSet] = {}
+_reasons: dict[tuple[str, str], str] = {}  # why they were missed
 _missed: dict[tuple[str, str], float] = {}
 
 
@@ -64,10 +66,24 @@ def known_at_hand(data: DataConfig) -> bool | None:
 def _load(data: DataConfig) -> ImageSet | None:
     size = None if data.name in DATA_SETS else (data.image_shape[1], data.image_shape[2])
     try:
-        images = load_images(data.name, size=size, allow_download=False)
-    except (DataError, OSError):
+        return load_again(
+            data.name,
+            data.fingerprint,
+            # Whether files were left out in the training, the fingerprint tells.
+            partial(load_images, size=size, allow_download=False, skip_bad=True),
+        )
+    except (DataError, OSError) as error:
+        _reasons[data.name, data.fingerprint] = str(error)
         return None
-    return images if images.fingerprint == data.fingerprint else None
+
+
+def explain_missing(data: DataConfig) -> str:
+    """Why images are not at hand, as the last look for them found, and what to do."""
+    known = _reasons.get((data.name, data.fingerprint), "")
+    return (
+        f"The images of {data.name} are not at hand, or are no longer those that the model was "
+        f"made for. {known}".strip()
+    )
 
 
 def held_out_pictures(

@@ -16,7 +16,7 @@ from explorer.latent.axes import sample_aggregate_posterior
 from explorer.latent.codes import checked_codes
 from explorer.models.checkpoint import load_encodings
 from explorer.models.config import CheckpointConfig
-from explorer.models.pictures import images_at_hand
+from explorer.models.pictures import explain_missing, images_at_hand
 from explorer.regularity.measure import AS_BUILT, MIXTURE, SCALE_FAIR
 from explorer.regularity.mixture import Mixture, fit_mixture
 from explorer.regularity.prior import fit_noise
@@ -116,11 +116,7 @@ class ModelUnderTest:
         rows = load_encodings(folder, config).index
         found = images if images is not None else images_at_hand(config.data)
         if found is None or rows.max() >= len(found.images):
-            raise DataError(
-                f"The images of {config.data.name}, which {config.name} was made for, are not at "
-                "hand or no longer the same: set EXPLORER_DATA to the folder that holds them, or "
-                "train on them once, which downloads or draws them."
-            )
+            raise DataError(explain_missing(config.data))
         note = ""
         places = np.arange(len(rows))
         if len(rows) > most:

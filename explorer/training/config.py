@@ -289,7 +289,7 @@ def flag_values(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
         parts = {**_mapping(network, where), **parts["training"]}
     defaults = {**vars(TrainConfig()), **vars(NetworkConfig())}
     # What a finished run adds to its settings.
-    for derived in ("epochs_run", "optimizer", "train_images", "held_out_images"):
+    for derived in ("epochs_run", "optimizer", "train_images", "held_out_images", "init"):
         parts.pop(derived, None)
     for key, value in parts.items():
         if key not in defaults or key in ("data", "kind", "name", "network"):

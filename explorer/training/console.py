@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from explorer.errors import CheckpointError, ConfigError, TrainingError
+from explorer.errors import CheckpointError, ConfigError, DataError, TrainingError
 from explorer.images.dataset import ImageSet
 from explorer.models.checkpoint import check_replaceable
 from explorer.models.library import SHIPPED
@@ -24,18 +25,24 @@ from explorer.models.objectives import LossTerms
 from explorer.storage import check_writable
 from explorer.training.collapse import describe_collapse
 from explorer.training.config import TrainConfig
-from explorer.training.flags import command_line, read_config
+from explorer.training.extension import describe_extension, start_from
+from explorer.training.flags import command_line, read_config, replace_flag
 from explorer.training.loop import EpochReport, Trainer
 from explorer.training.naming import checkpoint_name
-from explorer.training.processes import join_processes
+from explorer.training.processes import is_out_of_memory, join_processes
+from explorer.training.run import check_result
 from explorer.training.runs import (
     DIVERGED,
     FINISHED,
+    HISTORY,
+    RUN,
+    STATE,
     TENSORBOARD,
     TRAINING,
     RunFolder,
     open_run,
     runs_folder,
+    spare_folders,
 )
 from explorer.training.signals import Stop
 from explorer.training.streams import Forgiving
@@ -43,8 +50,11 @@ from explorer.training.tensorboard import TensorBoardLog, check_tensorboard
 
 SAVE_EVERY = 30.0  # seconds of training that a crash may cost in time; it never costs a result
 FIRST = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun starts
-TERMINATED = 143  # the exit status after SIGTERM
+SIGNALLED = 128  # and the signal's number: the exit status after SIGTERM or SIGHUP
 INTERRUPTED = 130
+MOST_CLASSES_NAMED = 12
+MOST_LOOKED_AT = 1000  # images
+DARK = 32  # of 255: a set without a brighter pixel is questioned
 
 
 @dataclass(frozen=True)
@@ -91,18 +101,23 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
     if flags.tensorboard:
         check_tensorboard()
 
+    known = (run.load() or {}) if flags.resume is not None else {}
     with ExitStack() as stack:
         processes = stack.enter_context(join_processes(flags.device))
         # The first process downloads, draws and caches; the others find it done.
-        images = around.load_data(config.data, config.size) if processes.first else None
+        load = partial(_load_data, flags, config, around)
+        images = load() if processes.first else None
         processes.wait()
         if images is None:
-            images = around.load_data(config.data, config.size)
+            images = load()
         config = replace(config, data=images.name)
         # Now, and not after an hour of training.
+        check_result(config, images)
         check_writable(flags.out)
         # All that can be refused is, before the run is written down.
         trainer = Trainer(config, images, processes, compiled=flags.compile)
+        if flags.resume is None and flags.init:
+            trainer.init = start_from(trainer, flags.init, flags.out)
         plain: dict[str, Any] = {}
         if processes.first:
             stack.enter_context(run.locked())
@@ -113,10 +128,47 @@ def train(flags: argparse.Namespace, around: Surroundings) -> int:
             f"{Path(images.name).name}: {len(images.train_index):,} training and "
             f"{len(images.held_out_index):,} held-out images of {channels} x {height} x {width}"
         )
+        for line in describe_images(images):
+            around.say(line)
         _set_threads(flags.threads, trainer, plain)
-        if flags.resume is not None:
-            run.load_state(trainer)
-        return Session(flags, around, trainer, run, plain).run()
+        stored = flags.resume is not None and run.load_state(trainer)
+        for line in _extend(flags, trainer, known, stored):
+            around.say(line)
+        trainer.init = trainer.init or known.get("init", "")
+        if trainer.init and not stored:
+            start_from(trainer, trainer.init, flags.out)
+            around.say(f"It begins with the weights of {trainer.init}.")
+        if processes.first:
+            _write_down(plain, config, trainer)
+        session = Session(flags, around, trainer, run, plain)
+        if stored:
+            session.stored = (len(trainer.history), trainer.images_done)
+        try:
+            return session.run()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                "There is not enough memory for this training: close other programs, or start it "
+                "with a smaller --batch-size, --hidden-dims, --width or --size, or fewer "
+                f"--importance-samples. {session.what_is_kept()}"
+            ) from error
+
+
+def describe_images(images: ImageSet) -> list[str]:
+    """The classes of a set of images, and what was passed over, a sentence a line."""
+    names = [*images.classes[:MOST_CLASSES_NAMED]]
+    more = len(images.classes) - len(names)
+    classes = f"{len(images.classes):,} classes: {', '.join(names)}"
+    lines = [f"{classes} and {more:,} more" if more > 0 else classes] if names else []
+    first = images.images[images.train_index[:MOST_LOOKED_AT]]
+    brightest = int(first.max())
+    if brightest < DARK:
+        lines.append(
+            f"The brightest pixel of the first {len(first):,} images is {brightest} of 255, so "
+            f"they are nearly black: if {brightest} is meant to be white, save them scaled."
+        )
+    return [*lines, *images.notes]
 
 
 def find_config(flags: argparse.Namespace) -> TrainConfig:
@@ -140,11 +192,25 @@ def find_config(flags: argparse.Namespace) -> TrainConfig:
     flags.compile = flags.compile or bool(plain.get("compile"))
     told = plain.get("config", {})
     try:
-        return TrainConfig.from_settings({**told, **told["training"], **told["network"]})
+        config = TrainConfig.from_settings({**told, **told["training"], **told["network"]})
     except (KeyError, TypeError, AttributeError) as cause:
         raise TrainingError(
             f"{run.folder} holds no settings of a run; start it afresh with --overwrite."
         ) from cause
+    changes = {key: getattr(flags, key) for key in ("data", "epochs")}
+    return replace(config, **{key: one for key, one in changes.items() if one is not None})
+
+
+def _load_data(flags: argparse.Namespace, config: TrainConfig, around: Surroundings) -> ImageSet:
+    try:
+        return around.load_data(config.data, config.size)
+    except DataError as error:
+        if flags.resume is None or flags.data is not None:
+            raise
+        raise DataError(
+            f"{error} If the images of this run were moved, say where they are: --resume "
+            f"{flags.resume} --data PATH."
+        ) from error
 
 
 def _check_startable(flags: argparse.Namespace, run: RunFolder) -> dict[str, Any] | None:
@@ -166,10 +232,10 @@ def _check_startable(flags: argparse.Namespace, run: RunFolder) -> dict[str, Any
     plain = run.load()
     if plain is None:
         raise TrainingError(f"The run {run.name} is gone; start it afresh.")
-    if plain["status"] == FINISHED:
+    if plain["status"] == FINISHED and flags.epochs is None:
         raise TrainingError(
             f"The run {run.name} is finished, its checkpoint is {plain['checkpoint']}; to train "
-            "longer, start it afresh with more --epochs and another --name."
+            f"it longer: --resume {run.name} --epochs MORE."
         )
     if plain["status"] == DIVERGED:
         raise TrainingError(
@@ -177,6 +243,44 @@ def _check_startable(flags: argparse.Namespace, run: RunFolder) -> dict[str, Any
             "--learning-rate."
         )
     return plain
+
+
+def _extend(
+    flags: argparse.Namespace, trainer: Trainer, known: dict[str, Any], stored: bool
+) -> list[str]:
+    """Let a run have more epochs than it began with, and say what that changes.
+
+    Raises:
+        TrainingError: it has them already, or its state is gone.
+    """
+    trainer.patience_from = int(known.get("patience_from", 0))
+    if flags.resume is None or flags.epochs is None:
+        return []
+    done, finished = len(trainer.history), known["status"] == FINISHED
+    if finished and not stored:
+        raise TrainingError(
+            f"The state of the finished run {flags.resume} is not there any more; begin another "
+            f"one with its weights: --init {flags.resume} --name ANOTHER, with its flags."
+        )
+    if flags.epochs <= done:
+        raise TrainingError(
+            f"epochs is {flags.epochs}, but the run {flags.resume} has {done} behind it; give more."
+        )
+    if finished:
+        trainer.patience_from = done
+    before = int(known["config"]["training"]["epochs"])
+    return describe_extension(trainer.config, before, done) if before != flags.epochs else []
+
+
+def _write_down(plain: dict[str, Any], config: TrainConfig, trainer: Trainer) -> None:
+    """Note in run.json's content what is another than when the run began."""
+    plain["status"] = TRAINING
+    if config.epochs != plain["config"]["training"]["epochs"]:
+        plain["config"]["training"]["epochs"] = config.epochs
+        plain["command"] = replace_flag(plain["command"], "--epochs", str(config.epochs))
+    plain["patience_from"] = trainer.patience_from
+    if trainer.init:
+        plain["init"] = trainer.init
 
 
 def _begin(
@@ -193,8 +297,11 @@ def _begin(
         if plain["fingerprint"] != images.fingerprint:
             raise TrainingError(
                 f"The images of {images.name} are not those that the run {run.name} began with; "
-                "bring them back, or start it afresh."
+                "bring them back, say with --data where they are, or start it afresh."
             )
+        if config.data != plain["config"]["data"]:
+            plain["config"]["data"] = config.data
+            plain["command"] = replace_flag(plain["command"], "--data", config.data)
         return plain
     plain = {
         "status": TRAINING,
@@ -254,6 +361,8 @@ class Session:
         self._go_on = f"python train_vae.py --resume {trainer.config.name}"
         if flags.out != SHIPPED:
             self._go_on += f" --out {shlex.quote(str(flags.out))}"
+        self.stored: tuple[int, int] | None = None  # epochs and images of the state on the disk
+        self._failing: set[str] = set()
         self._log: TensorBoardLog | None = None
         if flags.tensorboard and self._first:
             self._log = TensorBoardLog(run.folder / TENSORBOARD, len(trainer.history) + 1)
@@ -262,13 +371,14 @@ class Session:
         """Train and save.
 
         Returns:
-            The exit status: 0 if a checkpoint was saved or the run can go on, 143 after SIGTERM.
+            The exit status: 0 if a checkpoint was saved or the run can go on, 143 after SIGTERM,
+            129 after SIGHUP.
 
         Raises:
             ExplorerError: if the run diverges, or the checkpoint cannot be written.
         """
         trainer, say = self._trainer, self._around.say
-        self._keep(lambda: self._run.save(self._plain))
+        self._keep(RUN, lambda: self._run.save(self._plain))
         answer = "\nStopping after this batch; Ctrl-C again ends at once."
         with Stop(lambda: self._around.warn(answer)) as stopped:
             diverged = self._train(stopped)
@@ -279,12 +389,12 @@ class Session:
         best = trainer.best
         if diverged is not None:
             if best is None:
-                self._keep(lambda: self._run.save({**self._plain, "status": DIVERGED}))
+                self._keep(RUN, lambda: self._run.save({**self._plain, "status": DIVERGED}))
                 raise diverged
         elif not trainer.done:
-            say(f"Stopped in epoch {len(trainer.history) + 1}. Go on with: {self._go_on}")
+            say(f"Stopped in epoch {len(trainer.history) + 1}. {self._how_to_go_on()}")
             if stopped.terminated:
-                return TERMINATED
+                return SIGNALLED + stopped.ended_by
             if best is None:
                 return 0
             say(f"Epoch {best.epoch}, the best so far, is kept as a checkpoint meanwhile.")
@@ -311,7 +421,7 @@ class Session:
                 bar.set_postfix_str(f"{self._describe(terms)} nats", refresh=False)
                 bar.update(count)
                 if time.monotonic() - saved > SAVE_EVERY:
-                    self._keep(lambda: self._run.save_state(trainer))
+                    self._keep_state()
                     saved = time.monotonic()
 
             upcoming = min(len(trainer.history) + 1, config.epochs)
@@ -319,15 +429,22 @@ class Session:
             try:
                 for report in trainer.epochs(on_batch, stopped):
                     self._tell(report)
+                    # The first at once, and where there was no room as soon as there is some.
+                    if self.stored is None or STATE in self._failing:
+                        self._keep_state()
                     upcoming = min(report.epoch + 1, config.epochs)
                     bar.set_description(f"epoch {upcoming}/{config.epochs}")
             except TrainingError as error:
                 return error
-            self._keep(lambda: self._run.save_state(trainer))
+            self._keep_state()
         return None
 
-    def _keep(self, write: Callable[[], None]) -> bool:
+    def _keep(self, name: str, write: Callable[[], None]) -> bool:
         """Write into the run's folder; a disk that is full costs the safety, not the training.
+
+        Args:
+            name: of what is written; that it cannot be is said once, and once that it can again.
+            write: writes it.
 
         Returns:
             Whether it was written.
@@ -336,12 +453,59 @@ class Session:
             return False
         try:
             write()
-        except CheckpointError as error:
-            self._around.say(
-                f"{error} The training goes on, but could not be taken up again from here."
-            )
+        except (CheckpointError, MemoryError) as error:
+            if name not in self._failing:
+                self._failing.add(name)
+                what = str(error) or f"There is not enough memory to write {name}."
+                then = {
+                    STATE: f"and it is tried again. {self._what_is_stored()}",
+                    HISTORY: "and what later epochs bring is tried again.",
+                }.get(name, "and it is tried again at its end.")
+                self._around.say(f"{what} The training goes on, {then}")
             return False
+        if name in self._failing:
+            self._failing.remove(name)
+            self._around.say(f"{name} can be written again, and was.")
         return True
+
+    def _keep_state(self) -> bool:
+        trainer = self._trainer
+        written = self._keep(STATE, lambda: self._run.save_state(trainer))
+        if written:
+            self.stored = (len(trainer.history), trainer.images_done)
+        return written
+
+    def _what_is_stored(self) -> str:
+        """What a crash would leave."""
+        if self.stored is None:
+            return "No state of this run is on the disk yet: make room."
+        return f"The state on the disk is that after epoch {self.stored[0]}: make room."
+
+    def _how_to_go_on(self) -> str:
+        if self.stored is not None and self.stored[1] == self._trainer.images_done:
+            return f"Go on with: {self._go_on}"
+        return self.what_is_kept()
+
+    def what_is_kept(self) -> str:
+        """What of this training can be gone on with, and how; written elsewhere if need be."""
+        trainer, place = self._trainer, self._run.folder / STATE
+        if self.stored is not None and self.stored[1] == trainer.images_done:
+            return f"What was trained is kept: make room, then {self._go_on}"
+        for folder in spare_folders(self._run.name):
+            try:
+                self._run.save_state(trainer, folder)
+            except (CheckpointError, MemoryError, RuntimeError):
+                continue
+            return (
+                f"What was trained is kept in {folder / STATE}: make room, move that file to "
+                f"{place}, then {self._go_on}"
+            )
+        if self.stored is not None:
+            return (
+                f"No more could be written, here or elsewhere, than the state after epoch "
+                f"{self.stored[0]}: make room, then {self._go_on} goes on from there."
+            )
+        return "Its state could be written neither here nor elsewhere: make room, and start again."
 
     def _describe(self, terms: LossTerms) -> str:
         told = f"reconstruction {terms.reconstruction_nll:.2f}"
@@ -362,9 +526,13 @@ class Session:
         )
         if warning := describe_collapse(config, self._trainer.history):
             self._around.say(warning)
-        self._keep(lambda: self._run.record(self._trainer, report))
+        self._keep(HISTORY, lambda: self._run.record(self._trainer, report))
         if self._log is not None:
-            self._log.write(report)
+            try:
+                self._log.write(report)
+            except OSError as error:
+                self._log = None
+                self._around.say(f"TensorBoard's files end here: {error.strerror or error}.")
 
     def _save_checkpoint(self, diverged: TrainingError | None) -> int:
         """Save the checkpoint of the best epoch and write down that the run is over, if it is.
@@ -383,7 +551,7 @@ class Session:
         if not self._folder.exists():
             # Ours from now on, also if we are killed between saving it and saying so.
             plain["checkpoint"] = place
-            self._keep(lambda: self._run.save(plain))
+            self._keep(RUN, lambda: self._run.save(plain))
         try:
             with (
                 Stop(lambda: self._around.warn("\nSaving, wait; Ctrl-C again ends it.")),
@@ -392,16 +560,19 @@ class Session:
             ):
                 folder = self._around.finish(trainer, self._folder, plain["command"], own)
         except CheckpointError as error:
-            raise CheckpointError(
-                f"{error} What was trained is kept: make room, then {self._go_on}"
-            ) from error
+            raise CheckpointError(f"{error} {self.what_is_kept()}") from error
         except KeyboardInterrupt:
-            self._around.say(f"No checkpoint was saved; the run is kept: {self._go_on}")
+            self._around.say(f"No checkpoint was saved. {self._how_to_go_on()}")
             return INTERRUPTED
+        except Exception as error:  # whatever it is, hours of training are not lost to it
+            raise CheckpointError(
+                f"No checkpoint could be made ({type(error).__name__}: {error}). "
+                f"{self.what_is_kept()}"
+            ) from error
         status = DIVERGED if diverged else FINISHED if trainer.done else TRAINING
         checkpoint = {"status": status, "checkpoint": str(folder.resolve())}
-        written = self._keep(lambda: self._run.save({**plain, **checkpoint}))
-        if written and status != TRAINING:
+        written = self._keep(RUN, lambda: self._run.save({**plain, **checkpoint}))
+        if written and status == DIVERGED:
             self._run.forget_state()
         self._around.say(f"Saved {folder}: held-out loss {best.held_out.loss:.2f} nats per image.")
         if diverged is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.errors import ConfigError
+from explorer.images.names import escape_name
 from explorer.models.config import (
     ACTIVATIONS,
     ARCHITECTURES,
@@ -45,7 +46,7 @@ keeps the run and the best epoch so far.
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # What says where and how to compute, and shapes no weight.
 ELSEWHERE = ("help", "out", "overwrite", "threads", "device", "compile", "tensorboard", "resume")
-KEPT_AT_RESUME = set(ELSEWHERE) - {"overwrite"}
+KEPT_AT_RESUME = (set(ELSEWHERE) - {"overwrite"}) | {"data", "epochs"}
 
 
 class _Compact(argparse.RawDescriptionHelpFormatter):
@@ -109,6 +110,10 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--size", type=parse_size, default=run.size, metavar="HxW",
         help="bring a folder's images to this height and width, in pixels",
+    )  # fmt: skip
+    data.add_argument(
+        "--skip-bad", action="store_true",
+        help="leave out a folder's files that cannot be decoded, and say how many",
     )  # fmt: skip
     setting(data, "binarize", "draw every pixel anew as 0 or 1, its brightness the probability")
     setting(
@@ -184,7 +189,15 @@ def build_parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--overwrite", action="store_true", help="replace a checkpoint or run of the same name"
     )
-    result.add_argument("--resume", metavar="NAME", help="go on with a run, with its own settings")
+    result.add_argument(
+        "--resume", metavar="NAME",
+        help="go on with a run, with its own settings; --epochs trains it longer, --data says "
+        "where its images are now",
+    )  # fmt: skip
+    result.add_argument(
+        "--init", default="", metavar="NAME",
+        help="begin with the weights of a checkpoint of the same network",
+    )  # fmt: skip
     result.add_argument(
         "--config", type=Path, metavar="FILE",
         help="take the settings of a checkpoint's config.json; flags given go before them",
@@ -206,6 +219,8 @@ def parse_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     if flags.config is not None:
         parser.set_defaults(**_read_config_file(flags.config))
         flags = parser.parse_args(arguments)
+    if flags.resume == "":
+        raise ConfigError("--resume is ''; give the name of the run to go on with.")
     if flags.resume is not None:
         probe = build_parser()
         for action in probe._actions:
@@ -217,6 +232,9 @@ def parse_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
                 f"{', '.join(changed)} cannot be given with --resume, which goes "
                 "on with the run's own settings; leave it out, or start another run."
             )
+        for key in ("data", "epochs"):
+            if key not in vars(probe.parse_args(arguments)):
+                setattr(flags, key, None)
     flags.out = flags.out.expanduser()
     if not 0 <= flags.threads <= 1024:
         raise ConfigError(f"threads is {flags.threads}; it must lie from 0 to 1,024.")
@@ -252,8 +270,20 @@ def command_line(flags: argparse.Namespace) -> str:
             words += [flag, *map(str, value)]
         else:
             text = f"{value[0]}x{value[1]}" if action.dest == "size" else str(value)
+            text = escape_name(text)
             # A value with a dash in front would be taken for a flag.
             words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]
+    return shlex.join(words)
+
+
+def replace_flag(command: str, flag: str, value: str) -> str:
+    """The command of a run of which one setting is another one now."""
+    words = shlex.split(command)
+    for place, word in enumerate(words):
+        if word.startswith(f"{flag}="):
+            words[place] = f"{flag}={value}"
+        elif word == flag:
+            words[place + 1] = value
     return shlex.join(words)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from explorer.errors import CheckpointError, ConfigError
+from explorer.errors import CheckpointError, ConfigError, DataNotAtHandError
 from explorer.images.dataset import ImageSet
+from explorer.images.registry import load_again
 from explorer.models.autoencoder import Autoencoder
 from explorer.models.codec import load_model
 from explorer.models.config import CheckpointConfig, check_range
@@ -30,18 +31,17 @@ class Figure:
 
     Attributes:
         value: the mean.
-        standard_error: its standard error over images; the draws' own error is not in it.
+        standard_error: its standard error over images; the draws' own error is not in it. None of
+            a single image, which has none.
     """
 
     value: float
-    standard_error: float
+    standard_error: float | None
 
     @classmethod
     def over(cls, values: NDArray[np.floating]) -> "Figure":
         """The mean of (N,) values."""
-        error = (
-            float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-        )
+        error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
         return cls(float(values.mean(dtype=np.float64)), error)
 
 
@@ -195,7 +195,8 @@ class Evaluation:
             f"{Path(self.config.data.name).name}, nats per image, \u00b1 standard error"
         ]
         for name, figure in self.figures().items():
-            error = f"\u00b1 {figure.standard_error:.2f}"
+            known = figure.standard_error is not None
+            error = f"\u00b1 {figure.standard_error:.2f}" if known else "(one image)"
             lines.append(f"{words[name]:<28} {figure.value:9.2f} {error}")
         if found.nll is None:
             lines.append("An autoencoder has no posterior, so it has neither bound nor likelihood.")
@@ -264,12 +265,14 @@ def evaluate_checkpoint(
         torch.set_num_threads(threads)
     known = {**config.training, **vars(config.network), "kind": config.kind}
     settings = TrainConfig.from_settings(known)
-    images = load_data(config.data.name, settings.size)
-    if images.fingerprint != config.data.fingerprint:
-        raise CheckpointError(
-            f"The images of {config.data.name} are not those that {config.name} was trained on "
-            "(another fingerprint): bring those back to evaluate with."
+    try:
+        images = load_again(
+            config.data.name, config.data.fingerprint, lambda name: load_data(name, settings.size)
         )
+    except DataNotAtHandError as error:
+        raise CheckpointError(
+            f"The images that {config.name} was trained on are not at hand. {error}"
+        ) from error
     tested = len(images.test_index) > 0
     index = images.test_index if tested else images.held_out_index
     index = index[:most] if most else index
@@ -282,4 +285,11 @@ def evaluate_checkpoint(
         seed=seed,
         progress=lambda count: progress(count, len(index)),
     )
+    for name, values in vars(likelihood).items():
+        wrong = isinstance(values, np.ndarray) and not np.isfinite(values).all()
+        if wrong:
+            raise CheckpointError(
+                f"The {name} of some images is not finite: {config.name} gives no likelihood. Look "
+                "at its history.csv, and train it with a smaller --learning-rate or --clip 10."
+            )
     return Evaluation(config, likelihood, "test" if tested else "held-out", seed)

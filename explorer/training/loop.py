@@ -109,6 +109,9 @@ class Trainer:
         model: the model as it stands.
         history: a report an epoch.
         best_weights: the weights of the epoch with the lowest held-out loss; {} before the first.
+        patience_from: the epoch from which the patience is counted at the earliest; 0, or where a
+            run that had ended was given more epochs.
+        init: the checkpoint whose weights it began with; "" for drawn ones.
 
     Raises:
         ConfigError: if the precision asked for is not at home on this hardware.
@@ -155,6 +158,8 @@ class Trainer:
             generator=torch.Generator().manual_seed(config.seed),
         ).to(self._device)
         self.history: list[EpochReport] = []
+        self.patience_from = 0
+        self.init = ""
         self.best_weights: dict[str, NDArray[np.float32]] = {}
         self._begin_epoch()
 
@@ -201,7 +206,7 @@ class Trainer:
         best = self.best
         if not self.config.patience or best is None:
             return False
-        since = max(best.epoch, self.config.warmup_epochs)
+        since = max(best.epoch, self.config.warmup_epochs, self.patience_from)
         return len(self.history) - since >= self.config.patience
 
     def epochs(
@@ -384,6 +389,10 @@ class Trainer:
                     f"The {which}{name} became {value} in epoch {epoch}; try a smaller "
                     f"--learning-rate than {self.config.learning_rate:g}, or --clip 10."
                 )
+
+    def start_from(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        """Begin with these weights instead of drawn ones, {name: tensor} of the model's shapes."""
+        self._step.start_from({name: torch.from_numpy(weights[name]) for name in weights})
 
     def state(self) -> dict[str, Any]:
         """All that goes on changes, as tensors and plain values, for torch.save."""

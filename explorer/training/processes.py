@@ -164,6 +164,16 @@ def check_compiler(device: torch.device) -> None:
         )
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the processor or of a GPU; torch says so in several ways."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in words or "can't allocate memory" in words or "not enough memory" in words
+    )
+
+
 @contextmanager
 def join_processes(device: str = "auto") -> Iterator[Processes]:
     """Join the processes that torchrun started, or stand alone.

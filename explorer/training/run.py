@@ -1,24 +1,30 @@
 """From a finished training to the checkpoint folder."""
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 from explorer import __version__
+from explorer.images.dataset import ImageSet
 from explorer.latent.axes import summarise_axes
 from explorer.latent.projection import Projection, save_projection
+from explorer.models.autoencoder import Autoencoder
 from explorer.models.checkpoint import (
     CARD,
     HISTORY,
     PROJECTION,
     Encodings,
+    check_storable,
     held_out_loss,
     save_checkpoint,
 )
 from explorer.models.codec import Codec
 from explorer.models.config import CheckpointConfig, DataConfig, NetworkConfig
-from explorer.training.loop import Trainer
+from explorer.training.config import TrainConfig
+from explorer.training.loop import EpochReport, Trainer
 from explorer.training.naming import checkpoint_name
 from explorer.training.runs import write_history
 
@@ -27,7 +33,16 @@ RECORDED = ("torch", "numpy", "umap-learn", "scikit-learn", "streamlit")
 
 def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
     """What stands in config.json, before the encodings are known."""
-    config, images, best = trainer.config, trainer.images, trainer.best
+    return _describe(trainer.config, trainer.images, trainer.history, trainer.best, trainer.init)
+
+
+def _describe(
+    config: TrainConfig,
+    images: ImageSet,
+    history: Sequence[EpochReport] = (),
+    best: EpochReport | None = None,
+    init: str = "",
+) -> CheckpointConfig:
     metrics: dict[str, float] = {}
     if best is not None:
         metrics = {
@@ -37,7 +52,7 @@ def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
             "held_out_kl": best.held_out.kl,
             "best_epoch": best.epoch,
             "images_per_second": round(
-                sum(report.images_per_second for report in trainer.history) / len(trainer.history)
+                sum(report.images_per_second for report in history) / len(history)
             ),
         }
         if config.kind == "infovae":
@@ -61,9 +76,10 @@ def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
             **config.training(),
             "corrupt_amount": config.amount,
             "optimizer": "adam",
-            "epochs_run": len(trainer.history),
+            "epochs_run": len(history),
             "train_images": len(images.train_index),
             "held_out_images": len(images.held_out_index),
+            **({"init": init} if init else {}),
         },
         metrics=metrics,
         versions={
@@ -71,6 +87,23 @@ def checkpoint_config(trainer: Trainer) -> CheckpointConfig:
             "python": platform.python_version(),
             **{package: version(package) for package in RECORDED},
         },
+    )
+
+
+def check_result(config: TrainConfig, images: ImageSet) -> None:
+    """See, before memory is taken and time is spent, that what will be saved can be opened.
+
+    Raises:
+        ConfigError: what would be refused.
+    """
+    with torch.device("meta"):
+        model = Autoencoder(config.kind, config.network, images.image_shape)
+    size = sum(one.numel() * one.element_size() for one in model.state_dict().values())
+    check_storable(
+        _describe(config, images),
+        size,
+        len(images.held_out_index),
+        "give smaller --hidden-dims, --width or --latent-dim, or fewer images and classes",
     )
 
 
@@ -149,6 +182,7 @@ def write_card(path: Path, config: CheckpointConfig, command: str) -> None:
         f"- Objective: {describe_objective(config)}, Adam {training['learning_rate']:g}, "
         f"batches of {training['batch_size']}, {training['epochs_run']} epochs, "
         f"seed {training['seed']}.",
+        *([f"- It began with the weights of {training['init']}."] if "init" in training else []),
         *([f"- It undoes: {undone}."] if (undone := describe_corruption(config)) else []),
         f"- Held-out {loss}: {value:.2f} nats per image over "
         f"{training['held_out_images']:,} images, one posterior draw each. The weights are those "
@@ -178,6 +212,7 @@ def save_run(
     *,
     command: str,
     more: Mapping[str, Callable[[Path], None]],
+    lost: Callable[[str, Exception], None] | None = None,
 ) -> CheckpointConfig:
     """Write the checkpoint of the best epoch.
 
@@ -188,14 +223,37 @@ def save_run(
         projection: of their codes.
         command: the command line that trains it again.
         more: a writer for each further file, by name.
+        lost: is told what the checkpoint can be read without, and could not be written; without
+            it that raises.
 
     Returns:
         What stands in config.json.
+
+    Raises:
+        CheckpointError: if it cannot be written.
     """
     config = checkpoint_config(trainer)
     axes = summarise_axes(encodings.mean, encodings.log_var)
     metrics = {**config.metrics, "active_units": int(axes.active.sum())}
     config = CheckpointConfig(**{**vars(config), "metrics": metrics})
+
+    def optional(name: str, write: Callable[[Path], None]) -> Callable[[Path], None]:
+        def attempt(path: Path) -> None:
+            try:
+                write(path)
+            except Exception as error:
+                if lost is None:
+                    raise
+                path.unlink(missing_ok=True)
+                lost(name, error)
+
+        return attempt
+
+    extra = {
+        HISTORY: lambda path: write_history(path, trainer.history),
+        CARD: lambda path: write_card(path, config, command),
+        **more,
+    }
     save_checkpoint(
         folder,
         config,
@@ -203,9 +261,7 @@ def save_run(
         encodings,
         {
             PROJECTION: lambda path: save_projection(path, projection),
-            HISTORY: lambda path: write_history(path, trainer.history),
-            CARD: lambda path: write_card(path, config, command),
-            **more,
+            **{name: optional(name, write) for name, write in extra.items()},
         },
     )
     return config

@@ -7,8 +7,9 @@ import json
 import os
 import pickle
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class RunFolder:
     """One run's folder, `runs/<name>`.
 
     Holds run.json (every setting, the command, the threads, how far it is), state.pt (weights,
-    optimiser, generators; until the run is finished), history.csv and forming/ (the codes of the
+    optimiser, generators, also of a finished run), history.csv and forming/ (the codes of the
     same images and the decoder's answers to the same codes, epoch by epoch).
 
     Args:
@@ -132,8 +133,12 @@ class RunFolder:
         text = json.dumps({"format": FORMAT, **plain}, indent=2) + "\n"
         write_file(self.folder / RUN, lambda file: file.write(text.encode()))
 
-    def save_state(self, trainer: Trainer) -> None:
+    def save_state(self, trainer: Trainer, folder: Path | None = None) -> None:
         """Write what the training needs to go on, whole or not at all.
+
+        Args:
+            trainer: the training.
+            folder: where, if not into the run's own.
 
         Raises:
             CheckpointError: if it cannot be written; the state before it is still there.
@@ -144,7 +149,7 @@ class RunFolder:
         state = file.getvalue()
         # A disk may give back other bits than it was given, and no training is to go on with them.
         digest = hashlib.blake2b(state, digest_size=DIGEST_BYTES).digest()
-        write_file(self.folder / STATE, lambda out: out.write(digest + state))
+        write_file((folder or self.folder) / STATE, lambda out: out.write(digest + state))
 
     def load_state(self, trainer: Trainer) -> bool:
         """Let a trainer go on from where the run was.
@@ -178,7 +183,7 @@ class RunFolder:
         return True
 
     def forget_state(self) -> None:
-        """Drop the state of a finished run: its checkpoint has the weights."""
+        """Drop the state of a run that cannot go on: its checkpoint has the weights."""
         (self.folder / STATE).unlink(missing_ok=True)
 
     def record(self, trainer: Trainer, report: EpochReport) -> None:
@@ -215,6 +220,21 @@ class RunFolder:
             forming / f"epoch-{report.epoch:06d}.npz",
             {"codes": report.codes.astype(np.float16), "samples": report.samples},
         )
+
+
+def spare_folders(name: str) -> Iterator[Path]:
+    """New folders for what cannot be written where it belongs: at home, here, or a temporary one.
+
+    Each is removed again when the next one is asked for, unless something was put into it.
+    """
+    for parent in (Path.home, Path.cwd, lambda: Path(tempfile.gettempdir())):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f"latent-explorer-{name}-", dir=parent()))
+        except (OSError, RuntimeError):  # no home
+            continue
+        yield folder
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def open_run(out: Path, name: str) -> RunFolder:

@@ -196,6 +196,13 @@ class Step:
             with torch.no_grad():
                 torch._foreach_copy_(self._parameters, trained)
 
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin with these weights; the moving average does too."""
+        self._model.load_state_dict(dict(weights))
+        with torch.no_grad():
+            for average, weight in zip(self._average, self._parameters, strict=False):
+                average.copy_(weight)
+
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and moving average, as they stand."""
         return {

@@ -1,46 +1,73 @@
-"""Where a command's words go, also when nobody reads them any more."""
+"""Where a command's words go, also when they cannot be written."""
 
+import atexit
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TextIO
 
 from explorer.errors import ExplorerError
 
 
 class Forgiving:
-    """A stream that a reader may leave: what is written afterwards goes nowhere.
+    r"""A stream whose faults end no work: what cannot be written to it is passed over.
 
-    As with `2>&1 | head`: a training must not end because its reader did.
+    A reader may have left (`2>&1 | head`), its terminal may be gone, its disk full, it may be
+    closed, or of an encoding that lacks a character, which is then spelled out, \u6570.
 
     Args:
-        stream: stdout or stderr.
+        stream: stdout or stderr; None where the process was started without.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         """Write, or not; the number of characters either way."""
-        try:
-            return self._stream.write(text)
-        except BrokenPipeError:
-            self._leave()
-            return len(text)
+        if self._stream is not None:
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError:
+                self._write_spelled(self._stream, text)
+            except (OSError, ValueError):
+                self._settle_at_exit(self._stream)
+        return len(text)
 
     def flush(self) -> None:
         """Flush, or not."""
-        try:
-            self._stream.flush()
-        except BrokenPipeError:
-            self._leave()
+        if self._stream is not None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._settle_at_exit(self._stream)
 
-    def _leave(self) -> None:
-        # The interpreter flushes at its end, and must not fail then either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+    def _write_spelled(self, stream: TextIO, text: str) -> None:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        spelled = text.encode(encoding, "backslashreplace").decode(encoding)
+        with suppress(OSError, ValueError):
+            stream.write(spelled)
+
+    def _settle_at_exit(self, stream: TextIO) -> None:
+        # A disk may have room again, so the stream is tried again each time.
+        if id(stream) not in _settled:
+            _settled.add(id(stream))
+            atexit.register(_settle, stream)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever a stream has)
         return getattr(self._stream, name)
+
+
+_settled: set[int] = set()
+
+
+def _settle(stream: TextIO) -> None:
+    """Flush what is left, or drop it: the interpreter does so at its end, and must not fail."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def measure_each(program: str, names: Iterable[str], measure: Callable[[str], str]) -> int:

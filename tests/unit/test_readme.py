@@ -44,7 +44,7 @@ def test_the_table_of_flags_is_the_parsers():
 
 def test_every_trainer_command_is_understood():
     commands = [shlex.split(command) for command in COMMANDS if "train_vae.py" in command]
-    assert len(commands) == 6
+    assert len(commands) == 7
     for words in commands:
         words = words[words.index("train_vae.py") + 1 :]
         if words[0] == "evaluate":

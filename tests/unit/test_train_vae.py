@@ -301,6 +301,10 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(tiny, tmp_path):
         (["--data", "digits", "--name", "../up"], "it becomes a folder's name"),
         (["--data", "digits", "--threads", "-1"], "threads is -1"),
         (["--data", "empty"], "no image"),
+        (
+            ["--data", "digits", "--hidden-dims", "8192", "8192", "8192", "--latent-dim", "512"],
+            "model.safetensors would take 1,1",
+        ),
         (["--kind", "gan"], "invalid choice: 'gan'"),
         (["--data", "digits", "--out", "taken/below"], "Nothing can be written into"),
         (["--size", "big"], "'big' is no size; give HEIGHTxWIDTH"),
@@ -443,17 +447,24 @@ def test_ctrl_c_saves_the_run_and_says_how_to_go_on(forked, place):
     assert forked(*shlex.split(command), cwd=place).code == 0
     assert read_result(place / "out" / "mine") == expected
     assert [path.name for path in (place / "out").iterdir()] == ["mine"]
-    assert not (place / "runs" / "mine" / "state.pt").exists()
 
 
-def test_sigterm_saves_the_run_and_ends_at_once(forked, place):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_or_a_closed_terminal_saves_the_run_and_ends_at_once(number, code, forked, place):
     first_epoch = first_epoch_of(forked(*FLAGS, cwd=place, save_every=1000))
     clear(place)
-    stopped = forked(*FLAGS, cwd=place, save_every=1000, send=signal.SIGTERM, at=first_epoch)
-    assert stopped.code == 143
+    stopped = forked(*FLAGS, cwd=place, save_every=1000, send=number, at=first_epoch)
+    assert stopped.code == code
     assert "Stopped in epoch 2. Go on with:" in stopped.output
     assert (place / "runs" / "mine" / "state.pt").is_file()
     assert not (place / "out" / "mine").exists()
+
+
+def test_the_first_state_is_written_after_the_first_epoch(forked, place):
+    whole = forked(*FLAGS, cwd=place, save_every=1000)
+    states = [at for at, path in enumerate(whole.touched) if path == "runs/mine/state.pt"]
+    second = whole.touched.index("runs/mine/forming/epoch-000002.npz")
+    assert any(at < second for at in states)
 
 
 def test_ctrl_c_with_its_reader_saves_the_run_too(forked, place):
@@ -605,9 +616,9 @@ def test_checkpoints_are_not_saved_among_the_runs(forked, place):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--epochs", "5"], "--epochs cannot be given with --resume"),
-        (["--epochs", "30"], "--epochs cannot be given with --resume"),
-        (["--seed", "0", "--data", "digits"], "--data, --seed cannot be given with --resume"),
+        (["--batch-size", "5"], "--batch-size cannot be given with --resume"),
+        (["--init", "other"], "--init cannot be given with --resume"),
+        (["--seed", "0", "--data", "digits"], "--seed cannot be given with --resume"),
         (["--overwrite"], "--overwrite cannot be given with --resume"),
     ],
 )
@@ -760,3 +771,139 @@ def test_a_run_goes_on_with_another_number_of_processes(forked, place):
     for row, whole in zip(rows, expected, strict=True):
         for term in ("train_loss", "held_out_loss", "held_out_kl", "train_reconstruction_nll"):
             assert float(row[term]) == pytest.approx(float(whole[term]), rel=1e-4)
+
+
+def test_the_first_lines_name_the_classes_and_what_is_passed_over(forked, place):
+    for label in ("red", "blue"):
+        (place / "images" / label).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.full((10, 12), 9 * number, np.uint8)
+            Image.fromarray(pixels).save(place / "images" / label / f"{number}.png")
+    (place / "images" / "red" / "phone.heic").write_bytes(b"x")
+    (place / "images" / "blue" / "3.png").write_bytes(b"no picture")
+    flags = ["--data", "images", *FLAGS[2:], "--epochs", 1]
+    refused = forked(*flags, cwd=place)
+    assert refused.code == 2
+    assert "blue/3.png cannot be used: this is not an image" in refused.output
+    assert "--skip-bad" in refused.output
+    done = forked(*flags, "--skip-bad", cwd=place)
+    assert done.code == 0, done.output
+    first = done.output.split("epoch")[0]
+    assert "2 classes: blue, red" in first
+    assert "1 .heic" in first
+    assert "1 of 40 files (blue/3.png)" in first
+    card = (place / "out" / "mine" / "CARD.md").read_text()
+    assert "--skip-bad" in card
+    assert forked("evaluate", "out/mine", "--samples", 2, cwd=place).code == 0
+
+
+def test_a_set_that_is_nearly_black_is_questioned(forked, place):
+    images = np.random.default_rng(0).integers(0, 17, (70, 10, 12), dtype=np.uint8)
+    np.savez(place / "tiny.npz", images=images)
+    done = forked(*FLAGS, "--epochs", 1, cwd=place)
+    assert done.code == 0
+    assert "is 16 of 255, so they are nearly black" in done.output
+
+
+def test_a_run_whose_images_were_moved_goes_on_where_they_are_now(forked, place):
+    assert forked(*FLAGS, cwd=place).code == 0
+    expected = read_result(place / "out" / "mine")
+    clear(place)
+    forked(*FLAGS, cwd=place, send=signal.SIGKILL, at=80)
+    (place / "there").mkdir()
+    (place / "tiny.npz").rename(place / "there" / "moved.npz")
+    lost = forked(*RESUME, cwd=place)
+    assert lost.code == 2
+    assert "--resume mine --data PATH" in lost.output
+    write_npz(place / "other.npz", 70, seed=3)
+    other = forked(*RESUME, "--data", "other.npz", cwd=place)
+    assert other.code == 2
+    assert "are not those that the run mine began with" in other.output
+    done = forked(*RESUME, "--data", "there/moved.npz", cwd=place)
+    assert done.code == 0, done.output
+    assert read_result(place / "out" / "mine") == expected
+    config = json.loads((place / "out" / "mine" / "config.json").read_text())
+    assert config["data"]["name"] == str(place / "there" / "moved.npz")
+    assert str(place / "there" / "moved.npz") in (place / "out" / "mine" / "CARD.md").read_text()
+
+
+def test_a_checkpoints_images_are_found_where_explorer_data_points(forked, place, monkeypatch):
+    assert forked(*FLAGS, cwd=place).code == 0
+    (place / "there").mkdir()
+    (place / "tiny.npz").rename(place / "there" / "tiny.npz")
+    words = [sys.executable, SCRIPT, "evaluate", "out/mine", "--samples", "2"]
+    for folder, code in (("nowhere", 2), ("there", 0)):
+        done = subprocess.run(
+            words, cwd=place, capture_output=True, text=True,
+            env={**os.environ, "EXPLORER_DATA": str(place / folder)},
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        if code:
+            assert f"There is no data set '{place}/tiny.npz'" in done.stderr
+            assert "set EXPLORER_DATA to the folder that holds tiny.npz now" in done.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--ema", 0.9, "--clip", 5]])
+def test_a_finished_run_is_trained_further_to_the_same_bits(more, forked, place):
+    flags = [*FLAGS, *more]
+    assert forked(*flags, "--epochs", 6, cwd=place).code == 0
+    expected = read_result(place / "out" / "mine")
+    clear(place)
+    assert forked(*flags, cwd=place).code == 0
+    done = forked(*RESUME, "--epochs", 6, cwd=place)
+    assert done.code == 0, done.output
+    assert "epoch    4/6" in done.output
+    assert read_result(place / "out" / "mine") == expected
+    assert [path.name for path in (place / "out").iterdir()] == ["mine"]
+    card = (place / "out" / "mine" / "CARD.md").read_text()
+    assert "--epochs 6" in card
+    fewer = forked(*RESUME, "--epochs", 6, cwd=place)
+    assert fewer.code == 2
+    assert "epochs is 6, but the run mine has 6 behind it; give more." in fewer.output
+
+
+def test_what_more_epochs_do_to_the_schedules_is_said(forked, place):
+    flags = [*FLAGS, "--schedule", "cosine", "--kl-cycles", 2, "--patience", 3]
+    assert forked(*flags, cwd=place).code == 0
+    done = forked(*RESUME, "--epochs", 6, cwd=place)
+    assert done.code == 0, done.output
+    assert "falls to 0 over 6 epochs instead of 3" in done.output
+    assert "the learning rate goes on at 0.0005, it was at 0." in done.output
+    assert "The 2 KL cycles now take 3 epochs each instead of 1.5" in done.output
+    assert "is counted from epoch 3 on" in done.output
+
+
+def test_a_run_that_ended_early_is_trained_further(forked, place):
+    flags = [*FLAGS, "--patience", 1, "--learning-rate", 1, "--epochs", 40, "--clip", 1]
+    early = forked(*flags, cwd=place)
+    assert early.code == 0, early.output
+    assert "Ended early" in early.output
+    before = len(read_result(place / "out" / "mine")[1])
+    done = forked(*RESUME, "--epochs", 41, cwd=place)
+    assert done.code == 0, done.output
+    assert len(read_result(place / "out" / "mine")[1]) > before
+
+
+def test_a_training_begins_with_a_checkpoints_weights(forked, place):
+    assert forked(*FLAGS, "--epochs", 20, cwd=place).code == 0
+    last = read_result(place / "out" / "mine")[1][-1]
+    flags = [*FLAGS, "--name", "next", "--epochs", 1, "--init", "mine", "--ema", 0.9]
+    done = forked(*flags, cwd=place)
+    assert done.code == 0, done.output
+    assert f"It begins with the weights of {place / 'out' / 'mine'}" in done.output
+    (first,) = read_result(place / "out" / "next")[1]
+    assert float(first["held_out_loss"]) < 1.1 * float(last["held_out_loss"])
+    config = json.loads((place / "out" / "next" / "config.json").read_text())
+    assert config["training"]["init"] == str(place / "out" / "mine")
+    assert "--init mine" in (place / "out" / "next" / "CARD.md").read_text()
+    for more, words in (
+        (["--latent-dim", 3], "has the shape (8, 2), this model has the shape (8, 3)"),
+        (["--kind", "ae"], "this model has "),
+        (["--activation", "tanh"], "--activation relu"),
+        (["--init", "nobody"], "There is no checkpoint 'nobody'"),
+    ):
+        refused = forked(*flags, "--name", "other", *more, cwd=place)
+        assert refused.code == 2
+        assert words in refused.output
+        assert not (place / "runs" / "other" / "run.json").exists()
+        assert "Traceback" not in refused.output

@@ -15,6 +15,7 @@ from PIL import Image
 
 from explorer.images import batch
 from explorer.images.batch import MAX_ENTRIES, Refused, Upload, read_batch, unpack_uploads
+from explorer.images.decoding import FORMATS_IN_WORDS
 from explorer.images.intake import MAX_BYTES, ModelInput, PreparedImage
 from explorer.images.preparation import Preparation
 
@@ -52,8 +53,7 @@ def test_one_bad_file_does_not_lose_the_others():
     assert [isinstance(one, PreparedImage) for one in found] == [True, False, True, False, True]
     assert found[1] == Refused(
         "b.png",
-        "this is not an image in a format that can be read: save it as PNG, JPEG, WebP, BMP, GIF "
-        "or TIFF.",
+        f"this is not an image in a format that can be read: save it as {FORMATS_IN_WORDS}.",
         path="b.png",
     )
     assert found[3].reason == "the file is empty (0 bytes): choose another one."

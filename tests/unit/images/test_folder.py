@@ -171,7 +171,7 @@ def test_sides_beyond_the_limits_are_refused(make_folder, size):
 
 def test_no_images_are_told(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match="holds no images: put PNG"):
+    with pytest.raises(DataError, match=r"holds no images \(it holds 1 \.txt\): put PNG"):
         load_folder(tmp_path)
 
 

@@ -1,13 +1,19 @@
 import gzip
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 import pytest
+from PIL import Image
 
 from explorer.errors import DataError, DataNotAtHandError
 from explorer.images import dataset
 from explorer.images.registry import DATA_SETS, data_folder, load_images
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_digits_come_with_a_fixed_split():
@@ -75,7 +81,7 @@ def test_a_folder_is_decoded_once_and_kept_in_the_data_folder(make_folder, own_d
 
 
 def test_a_size_that_makes_a_set_too_large_is_refused(tmp_path, monkeypatch):
-    np.savez(tmp_path / "set.npz", images=np.zeros((20, 16, 16), np.uint8))
+    np.savez(tmp_path / "set.npz", images=np.full((20, 16, 16), 9, np.uint8))
     monkeypatch.setattr(dataset, "MAX_BYTES", 20 * 32 * 32 - 1)
     with pytest.raises(DataError, match=r"set\.npz at the size asked for: 20 images of 32 x 32"):
         load_images(str(tmp_path / "set.npz"), size=(32, 32))
@@ -99,6 +105,38 @@ def test_a_size_that_it_has_changes_nothing(tmp_path):
     np.savez(tmp_path / "set.npz", images=images)
     spec = str(tmp_path / "set.npz")
     assert load_images(spec, size=(16, 12)).fingerprint == load_images(spec).fingerprint
+
+
+def test_torchvisions_mnist_is_found_one_level_down(tmp_path, tiny_mnist):
+    _, contents = tiny_mnist
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / "sets" / name / "raw").mkdir(parents=True)
+        for file, content in contents.items():
+            (tmp_path / "sets" / name / "raw" / file).write_bytes(content)
+    image_set = load_images(str(tmp_path / "sets" / "MNIST"))
+    assert len(image_set.train_index) == 30
+    assert image_set.name == str(tmp_path / "sets" / "MNIST" / "raw")
+    with pytest.raises(DataError, match=r"several sets of IDX files: .*FashionMNIST/raw, "):
+        load_images(str(tmp_path / "sets"))
+    shutil.rmtree(tmp_path / "sets" / "FashionMNIST")
+    assert len(load_images(str(tmp_path / "sets")).train_index) == 30
+
+
+def test_pillow_does_not_speak_before_our_sentence(tmp_path):
+    for number in range(20):
+        Image.new("1", (16, 16)).save(tmp_path / f"{number}.png")
+    Image.new("1", (9_500, 10_000)).save(tmp_path / "huge.png")
+    script = f"""if True:
+        from explorer.images.registry import load_images
+        from explorer.errors import DataError
+        try:
+            load_images({str(tmp_path)!r})
+        except DataError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert "95,000,000 pixels, the limit is 40,000,000" in done.stdout
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("spec", ["mnits", "", "no/such/folder", "gone.npz", "a\0b", "x" * 5000])

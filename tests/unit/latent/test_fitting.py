@@ -207,10 +207,16 @@ def test_what_the_worker_finds_wrong_is_told(fits):
     assert last.error.startswith("n_neighbors is 15, but there are only 10 distinct codes")
 
 
-def test_a_cache_that_cannot_be_written_is_told(tmp_path):
-    (tmp_path / "file").write_text("")
-    fit = MapFits(tmp_path / "file" / "maps").start(*codes_and_map(), PCA)
-    assert "cannot be made" in list(fit.listen())[-1].error
+def test_a_map_that_cannot_be_written_is_kept_in_memory(tmp_path):
+    (tmp_path / "maps").write_text("a file")
+    codes, onto = codes_and_map()
+    fits = MapFits(tmp_path / "maps")
+    fit = fits.start(codes, onto, PCA)
+    assert list(fit.listen())[-1].done
+    assert fits.stored(fit.key).shape == (60, 2)
+    assert fits.request_of(fit.key) == PCA
+    assert fits.stored_for(codes, onto) == {fit.key: PCA}
+    assert list(fits.start(codes, onto, PCA).listen())[-1].done
 
 
 def test_a_damaged_map_is_fitted_again(fits, workers, tmp_path):

@@ -1,10 +1,12 @@
 """The likelihood estimate against an integral, and the bound against the loop's own."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save
 
 from explorer.errors import CheckpointError, ConfigError
 from explorer.models.autoencoder import Autoencoder
@@ -135,6 +137,30 @@ def test_a_checkpoint_is_evaluated_with_its_settings(checkpoints, bars, tmp_path
         figures["reconstruction_nll"]["value"] + figures["kl"]["value"], rel=1e-5
     )
     assert figures["negative_elbo"]["standard_error"] > 0
+
+
+def test_one_image_has_no_standard_error_and_the_table_no_nan(checkpoints, bars, tmp_path):
+    evaluation = evaluate_checkpoint(
+        checkpoints / "bars-vae", lambda _name, _size: bars, samples=2, most=1
+    )
+    assert "nan" not in evaluation.describe()
+    evaluation.save(tmp_path / "figures.json")
+    text = (tmp_path / "figures.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["nats_per_image"]["kl"]["standard_error"] is None
+
+
+def test_figures_that_are_not_finite_are_an_error(checkpoints, bars, tmp_path):
+    folder = tmp_path / "bars-vae"
+    shutil.copytree(checkpoints / "bars-vae", folder)
+    weights = {
+        name: values * np.float32(1e25)
+        for name, values in load_file(folder / "model.safetensors").items()
+    }
+    metadata = {"format": "1", "kind": "vae"}
+    (folder / "model.safetensors").write_bytes(save(weights, metadata=metadata))
+    with pytest.raises(CheckpointError, match="is not finite: bars-vae gives no likelihood"):
+        evaluate_checkpoint(folder, lambda _name, _size: bars, samples=2)
 
 
 def test_an_autoencoders_table_says_what_it_has_not(checkpoints, bars):

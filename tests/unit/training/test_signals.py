@@ -53,6 +53,27 @@ def test_sigterm_asks_without_an_answer_and_is_told_apart(clock):
         assert answers == []
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_terminal_that_is_closed_asks_as_sigterm_does(clock):
+    with Stop() as stopped:
+        signal.raise_signal(signal.SIGHUP)
+        assert stopped()
+        assert stopped.terminated
+        assert stopped.ended_by == signal.SIGHUP
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_run_under_nohup_goes_on_when_its_terminal_is_closed(clock):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stop() as stopped:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stopped()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_the_first_ctrl_c_after_sigterm_does_not_end_the_run_unsaved(clock):
     with Stop() as stopped:
         signal.raise_signal(signal.SIGTERM)
