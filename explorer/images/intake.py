@@ -251,11 +251,13 @@ def _fill_transparency(picture: Image.Image, course: Course) -> Image.Image:
         detail = f"laid over the data's own ground ({background:.0%} bright)"
         if alpha.any():
             visible = float(np.average(np.asarray(picture.convert("L")), weights=alpha))
-            if abs(visible - level) < abs(visible - (255 - level)):
-                level = 255 - level
+            if abs(visible - level) < abs(visible - (255 - level)) or abs(visible - level) < 32:
+                # The opposite of a half-bright ground is as half-bright as it.
+                far = abs(visible - (255 - level)) >= 32
+                level = 255 - level if far else (255 if visible < 128 else 0)
                 detail = (
                     f"laid over {level / 255:.0%} brightness, since what is visible is about as "
-                    f"{'dark' if level > 127 else 'bright'} as the data's own ground"
+                    f"{'dark' if level > visible else 'bright'} as the data's own ground"
                 )
     filled = over(picture, level)
     # The grounds of the data lie between black and white, and are neither.
