@@ -187,6 +187,24 @@ def test_an_autoencoder_has_neither_kl_nor_spread_nor_draws(own):
     assert sent["terms"]["nll"] > 0
 
 
+def test_files_of_any_suffix_reach_the_intake_and_are_refused_by_their_content(own):
+    app = run(encode)
+    assert list(app.file_uploader(key="uploads").proto.type) == []
+    upload(
+        app,
+        ("plain.png", picture(), "image/png"),
+        ("x.heic", b"\x00\x00\x00\x18ftypheic\x00\x00", "image/heic"),
+        ("notes.txt", b"some words", "text/plain"),
+        ("picture.without", picture(), ""),
+    )
+    names = [one["name"] for one in shown(app, "tray")["items"]]
+    assert names == ["plain.png", "picture.without"]
+    refused = app.table[0].value
+    assert list(refused["File"]) == ["x.heic", "notes.txt"]
+    assert "this is a HEIC picture" in refused["Why"].iloc[0]
+    assert "save it as PNG, JPEG" in refused["Why"].iloc[1]
+
+
 def test_one_bad_file_does_not_lose_the_others(own):
     app = upload(
         run(encode),

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.images.batch import MAX_ARCHIVE_BYTES
+from explorer.images.decoding import FORMATS_IN_WORDS
 from explorer.images.fitting import ModelInput
 from explorer.images.intake import MAX_BYTES
 from explorer.images.sheet import to_picture
@@ -25,10 +26,6 @@ from explorer.ui.words import plain
 
 UPLOAD, DRAW, CAMERA = "Upload", "Draw", "Camera"
 ICONS = {UPLOAD: ":material/upload:", DRAW: ":material/draw:", CAMERA: ":material/photo_camera:"}
-TYPES = [
-    *("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"),
-    *("avif", "pgm", "ppm", "pbm", "pnm", "zip"),
-]
 MOST_ROWS = 4  # of refused files; more of them scroll
 TOLD_AFTER = 3  # pictures; fewer are there at once
 
@@ -79,7 +76,8 @@ def show_uploader() -> None:
     key = field_key("uploads")
     st.file_uploader(
         "Images to encode",
-        type=TYPES,
+        # No list of suffixes: Streamlit would drop a file without a word, ours says why.
+        type=None,
         accept_multiple_files=True,
         key=key,
         label_visibility="collapsed",
@@ -87,8 +85,8 @@ def show_uploader() -> None:
         args=(key,),
         # For archives; a picture of over 20 MB is refused when it is read, with its size.
         max_upload_size=MAX_ARCHIVE_BYTES // 2**20,
-        help="Many at once, or a ZIP of them: PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF or PNM, up to "
-        "20 MB each. They stay in this session's memory and are never written to disk.",
+        help=f"Many at once, or a ZIP of them: {FORMATS_IN_WORDS}, up to {MAX_BYTES // 2**20} MiB "
+        "each. They stay in this session's memory and are never written to disk.",
     )
 
 
