@@ -42,6 +42,7 @@ __all__ = [
     "IntakeStep",
     "ModelInput",
     "PreparedImage",
+    "over_limit",
     "prepare_upload",
 ]
 
@@ -127,14 +128,19 @@ def shorten(name: str) -> str:
     return printable if len(printable) <= 60 else f"{printable[:40]}…{printable[-16:]}"
 
 
+def over_limit(size: int) -> str:
+    """Why a file of so many bytes is not read."""
+    return (
+        f"the file has {size / 2**20:.1f} MiB, the limit is {MAX_BYTES // 2**20} MiB: "
+        "save it smaller, 1000 pixels a side are plenty"
+    )
+
+
 def _check_bytes(data: bytes) -> None:
     if not data:
         raise UnreadableImageError("the file is empty (0 bytes): choose another one")
     if len(data) > MAX_BYTES:
-        raise UnreadableImageError(
-            f"the file has {len(data) / 2**20:.1f} MiB, the limit is {MAX_BYTES // 2**20} MiB: "
-            "save it smaller, 1000 pixels a side are plenty"
-        )
+        raise UnreadableImageError(over_limit(len(data)))
     if count_blocks(data, MAX_BLOCKS) > MAX_BLOCKS:
         raise UnreadableImageError(
             f"it holds more than {MAX_BLOCKS:,} blocks beside its pixels, the limit is "
