@@ -179,7 +179,8 @@ def explain_no_scores(name: str, held_out: int) -> str:
     if held_out < FEWEST:
         return (
             f"{name} has {held_out} held-out images; to hold a picture against them takes "
-            f"{FEWEST}: train with more images (a tenth of them is held out, so {10 * FEWEST} are enough)."
+            f"{FEWEST}: train with more images (a tenth of them is held out, so {10 * FEWEST} are "
+            "enough)."
         )
     return (
         f"{name} has no scores of its held-out images: python -m explorer.encode.familiarity "
