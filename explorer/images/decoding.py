@@ -260,8 +260,9 @@ def white_value(mode: str, largest: float) -> float:
     Cameras and scanners of 10 to 14 bits store their values in 16; scaled by the full range of
     the type they would come out nearly black.
     """
-    if mode == "F" and largest <= 1:
-        return 1.0
+    # Sharpening and resizing go a little over white; scaled by 255 such a picture would be black.
+    if mode == "F" and largest <= 2:
+        return max(1.0, largest)
     for bits in (8, 10, 12, 14, 16):
         if largest < 2**bits:
             return float(2**bits - 1)

@@ -428,3 +428,9 @@ def test_the_formats_that_refusals_name_are_those_that_are_read(encode):
         assert prepare_upload(data, "a", DIGITS).image.max() > 0.5
     with pytest.raises(UploadError, match=f"save it as {FORMATS_IN_WORDS}"):
         prepare_upload(b"some words", "a", DIGITS)
+
+
+def test_floats_a_little_over_white_do_not_become_black(encode):
+    levels = np.tile(np.linspace(0, 1.02, 64, dtype=np.float32), (64, 1))
+    prepared = prepare_upload(encode(levels, "TIFF"), "a.tif", FACES)
+    assert np.ptp(prepared.image) > 0.5
