@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save
 from streamlit.testing.v1 import AppTest
 
 from explorer.encode.heldout import measure_held_out, save_held_out
+from explorer.images.decoding import FORMATS_IN_WORDS
 from explorer.images.registry import load_images
 from explorer.live.hub import MOST_OPEN, shared_hub
 from explorer.models import library, pictures
@@ -190,6 +191,7 @@ def test_an_autoencoder_has_neither_kl_nor_spread_nor_draws(own):
 def test_files_of_any_suffix_reach_the_intake_and_are_refused_by_their_content(own):
     app = run(encode)
     assert list(app.file_uploader(key="uploads").proto.type) == []
+    assert f"{FORMATS_IN_WORDS}, up to 20 MiB each" in texts(app.caption)
     upload(
         app,
         ("plain.png", picture(), "image/png"),

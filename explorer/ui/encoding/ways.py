@@ -86,8 +86,10 @@ def show_uploader() -> None:
         args=(key,),
         # For archives; a picture of over 20 MB is refused when it is read, with its size.
         max_upload_size=MAX_ARCHIVE_BYTES // 2**20,
-        help=f"Many at once, or a ZIP of them: {FORMATS_IN_WORDS}, up to {MAX_BYTES // 2**20} MiB "
-        "each. They stay in this session's memory and are never written to disk.",
+    )
+    st.caption(
+        f"{FORMATS_IN_WORDS}, up to {MAX_BYTES // 2**20} MiB each, or a ZIP of them. They stay in "
+        "this session's memory and are never written to disk."
     )
 
 
