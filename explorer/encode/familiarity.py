@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.encode.heldout import (
+    FEWEST,
     HeldOutScores,
     Scores,
     load_held_out,
@@ -166,6 +167,25 @@ def measure_familiarity(
         return None
     found = measure_held_out(codec, encodings, images, progress=progress)
     return Familiarity(found, encodings.mean)
+
+
+def explain_no_scores(name: str, held_out: int) -> str:
+    """Why a checkpoint has no scores of its held-out images, and what gives it some.
+
+    Args:
+        name: the checkpoint's.
+        held_out: how many held-out images it has.
+    """
+    if held_out < FEWEST:
+        return (
+            f"{name} has {held_out} held-out images; to hold a picture against them takes "
+            f"{FEWEST}: train with more images (a tenth of them is held out, so {10 * FEWEST} are "
+            "enough)."
+        )
+    return (
+        f"{name} has no scores of its held-out images: python -m explorer.encode.familiarity "
+        f"{name} measures them, where the data set is at hand."
+    )
 
 
 def measure_folder(folder: Path, progress: Callable[[float], None]) -> int:

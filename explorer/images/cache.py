@@ -32,7 +32,7 @@ from explorer.storage import (
 )
 
 # To be raised when the same files would be decoded to other pixels.
-SCHEME = 1
+SCHEME = 2
 
 _ABANDONED_S = 24 * 3600
 _MAX_ABOUT = 2**16

@@ -66,6 +66,10 @@ _PNM_HEADER = re.compile(rb"P[456]((\s|#[^\n]*\n)+\d+){2,3}\s")
 _LONGEST_PNM_HEADER = 1024
 _AVIF = re.compile(rb"\A.{4}ftyp(avif|avis)", re.DOTALL)
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\x00", b"MM\x00*")
+_KINDS = (
+    (b"\x89PNG", "PNG"), (b"\xff\xd8", "JPEG"), (b"BM", "BMP"), (b"GIF", "GIF"), (b"RIFF", "WebP"),
+    (b"II", "TIFF"), (b"MM", "TIFF"),
+)  # fmt: skip
 _TIFF_TILE = (322, 323)
 # Of a deep image, looked at in parts: 16 MB of the widest values.
 _STRIP_PIXELS = 2_000_000
@@ -137,7 +141,8 @@ def open_image(source: BinaryIO) -> Image.Image:
     except DECODER_ERRORS as error:
         known = head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
         if known or ("AVIF" in formats and head[4:12] in (b"ftypavif", b"ftypavis")):
-            raise UnreadableImageError(_broken(head.startswith((b"II", b"MM")))) from error
+            kind = next((name for start, name in _KINDS if head.startswith(start)), "AVIF")
+            raise UnreadableImageError(_why_not_read(kind, error)) from error
         raise UnreadableImageError(
             f"this is not an image in a format that can be read: save it as {FORMATS_IN_WORDS}"
         ) from error
@@ -150,14 +155,21 @@ def open_image(source: BinaryIO) -> Image.Image:
     return image
 
 
-def _broken(tiff: bool) -> str:
-    if tiff:
-        # Pillow reads some kinds of TIFF only, and says no more than that it failed.
-        return (
-            "the file is damaged or cut off, or of a kind of TIFF that cannot be read: save or "
-            "send it again, or export it as PNG"
-        )
-    return "the file is damaged or cut off: save or send it again"
+def _why_not_read(kind: str, error: Exception) -> str:
+    """What is wrong with a file of a known format, as far as its decoder tells."""
+    words = str(error)
+    unsupported = re.search(r"unsupported|not supported|cannot handle", words, re.IGNORECASE)
+    if unsupported:
+        told = re.sub(rf"unsupported |{kind} |[()]", "", words, flags=re.IGNORECASE)
+        return f"this variant of {kind} cannot be read ({told}): export it as PNG"
+    cut = re.search(r"truncated|not enough", words, re.IGNORECASE)
+    if cut or kind in ("PNG", "JPEG", "GIF"):
+        return "the file is damaged or cut off: save or send it again"
+    # Pillow reads some kinds of the others only, and says no more than that it failed.
+    return (
+        f"the file is damaged or cut off, or a variant of {kind} that cannot be read: save or "
+        "send it again, or export it as PNG"
+    )
 
 
 def _tile_pixels(image: Image.Image) -> int:
@@ -179,7 +191,8 @@ def decode_image(image: Image.Image) -> None:
     try:
         image.load()
     except DECODER_ERRORS as error:
-        raise UnreadableImageError(_broken(image.format == "TIFF")) from error
+        kind = {"WEBP": "WebP", "PPM": "PNM"}.get(image.format or "", image.format or "it")
+        raise UnreadableImageError(_why_not_read(kind, error)) from error
 
 
 def has_frames(image: Image.Image) -> bool:
@@ -247,8 +260,9 @@ def white_value(mode: str, largest: float) -> float:
     Cameras and scanners of 10 to 14 bits store their values in 16; scaled by the full range of
     the type they would come out nearly black.
     """
-    if mode == "F" and largest <= 1:
-        return 1.0
+    # Sharpening and resizing go a little over white; scaled by 255 such a picture would be black.
+    if mode == "F" and largest <= 2:
+        return max(1.0, largest)
     for bits in (8, 10, 12, 14, 16):
         if largest < 2**bits:
             return float(2**bits - 1)

@@ -133,10 +133,76 @@ def shown(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def fit_to_model(picture: Image.Image, course: Course) -> NDArray[np.uint8]:
-    """An L or RGB picture of the model's channels as (H, W) or (H, W, 3) of its size."""
-    if course.target.plain_ground:
-        return _fit_drawing(picture, course)
-    return _fit_picture(picture, course)
+    """An L or RGB picture of the model's channels as (H, W) or (H, W, 3) of its size.
+
+    Where the guesses lose a picture that has contrast at the model's size, it is only scaled.
+    """
+    begun = len(course.steps), len(course.decisions)
+    fit = _fit_drawing if course.target.plain_ground else _fit_picture
+    pixels = fit(picture, course)
+    if not _is_flat(pixels) or not _was_guessed(picture, course):
+        return pixels
+    scaled = _scale(picture, course.target)
+    if _is_flat(to_array(scaled)):
+        return pixels
+    del course.steps[begun[0] :], course.decisions[begun[1] :]
+    return _fit_plainly(picture, scaled, course)
+
+
+def _was_guessed(picture: Image.Image, course: Course) -> bool:
+    """Whether a blank result is the guesses' fault; what was chosen is done as it was chosen."""
+    target, chosen = course.target, course.preparation
+    if chosen.framing not in (AUTO, _INK_BOX):
+        return False
+    if not target.plain_ground or chosen.polarity == AUTO:
+        return True
+    # With strokes on the other side, it is the choice that left none.
+    return find_ink(to_array(picture), strokes=target.margin) is None
+
+
+def _scale(picture: Image.Image, target: ModelInput) -> Image.Image:
+    """The whole picture at the model's size; of that size already, as it is."""
+    if picture.size == target.size:
+        return picture
+    return picture.resize(target.size, Image.Resampling.LANCZOS, reducing_gap=3)
+
+
+def _is_flat(pixels: NDArray[np.uint8]) -> bool:
+    """Whether hardly anything can be seen in (H, W) or (H, W, 3)."""
+    levels = pixels.reshape(-1, 1 if pixels.ndim == 2 else pixels.shape[2])
+    return bool((np.ptp(levels, axis=0) < _LEAST_CONTRAST).all())
+
+
+def _fit_plainly(picture: Image.Image, scaled: Image.Image, course: Course) -> NDArray[np.uint8]:
+    """The picture in the frame with nothing told apart or cut off that would leave it blank."""
+    chosen, plain_ground = course.preparation, course.target.plain_ground
+    lost = (
+        "neither strokes nor a thing were told from a ground in it"
+        if plain_ground
+        else ("what was cut out of it is blank")
+    )
+    if chosen.polarity == "invert":
+        picture = _invert(picture, "as chosen", course)
+        scaled = ImageOps.invert(scaled)
+    else:
+        words = "light and dark as they are, since the guess left a blank picture"
+        course.decide("polarity", "keep", words, ("keep", "invert"))
+    words = "brightness as it is, since the guess left a blank picture"
+    course.decide("contrast", "keep", words, ("keep",))
+    middle = ImageOps.fit(picture, course.target.size, Image.Resampling.LANCZOS)
+    kept = picture.size == course.target.size
+    framing = _WHOLE
+    if not kept and not _is_flat(to_array(middle)):
+        framing, scaled = _CENTRE, middle
+    how = (
+        "pixels kept"
+        if kept
+        else ("the middle resized" if framing == _CENTRE else "the whole picture resized")
+    )
+    detail = f"the picture has contrast, but {lost}: {how}, with no guess about it"
+    decision = course.decide("framing", framing, detail, FRAMINGS[2:])
+    course.show("Scaled plainly", detail, scaled, decision)
+    return _finish(to_array(scaled), "", course)
 
 
 def _fit_drawing(picture: Image.Image, course: Course) -> NDArray[np.uint8]:
@@ -262,7 +328,7 @@ def _on_ground(strength: NDArray[np.float32], target: ModelInput) -> NDArray[np.
 def _fit_picture(picture: Image.Image, course: Course) -> NDArray[np.uint8]:
     """For data without a plain ground: faces, scenes, colour."""
     chosen = course.preparation
-    blank = all(high - low < _LEAST_CONTRAST for low, high in _extrema(picture))
+    blank = _is_flat(to_array(picture))
     if chosen.polarity == "invert":
         picture = _invert(picture, "as chosen", course)
     else:
@@ -333,11 +399,6 @@ def _border_level(picture: Image.Image) -> tuple[int, ...]:
     pixels = to_array(picture).reshape(picture.height, picture.width, -1)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     return tuple(int(level) for level in np.median(border, axis=0))
-
-
-def _extrema(picture: Image.Image) -> list[tuple[int, int]]:
-    pixels = to_array(picture).reshape(-1, len(picture.getbands()))
-    return list(zip(pixels.min(axis=0).tolist(), pixels.max(axis=0).tolist(), strict=True))
 
 
 def _finish(pixels: NDArray[np.uint8], note: str, course: Course) -> NDArray[np.uint8]:

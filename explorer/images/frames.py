@@ -5,6 +5,7 @@ before a picture. A file of 20 MB has room for millions of them, which took it 1
 500 MB. Here each count ends soon after a limit.
 """
 
+import re
 import struct
 from typing import Literal
 
@@ -13,6 +14,9 @@ from PIL import Image
 from explorer.images.decoding import DECODER_ERRORS
 
 _GIF_COLOURS = 0x80
+# Of a JPEG, but for those inside compressed pixels: a stuffed FF, a filling FF, a restart.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])", re.DOTALL)
+_SCAN, _END, _START = 0xDA, 0xD9, 0xD8
 
 
 def count_frames(image: Image.Image, data: bytes, most: int) -> int:
@@ -37,8 +41,24 @@ def count_frames(image: Image.Image, data: bytes, most: int) -> int:
 
 
 def count_scans(data: bytes) -> int:
-    """Scans of a JPEG: each of them goes through the whole picture, however few bytes it has."""
-    return data.count(b"\xff\xda")
+    """Scans of a JPEG: each of them goes through the whole picture, however few bytes it has.
+
+    A profile or a thumbnail in a segment, and a video behind the picture's end, hold the same two
+    bytes as a scan's start without being one. So the segments are walked as the decoder does.
+    """
+    at, found = 0, 0
+    while marker := _JPEG_MARKER.search(data, at):
+        kind, at = marker[1][0], marker.end()
+        if kind == _END:
+            break
+        if kind == _START:  # alone, without a length
+            continue
+        found += kind == _SCAN
+        if at + 2 > len(data):
+            break
+        (length,) = struct.unpack_from(">H", data, at)
+        at += max(2, length)
+    return found
 
 
 def count_blocks(data: bytes, most: int) -> int:
@@ -77,7 +97,7 @@ def _count_segments(data: bytes, most: int) -> int:
         kind = data[at + 1]
         if data[at] != 0xFF or kind in (0x00, 0xFF):
             at += 1
-        elif kind == 0xDA:  # the first scan
+        elif kind == _SCAN:  # the first one
             break
         elif 0xD0 <= kind <= 0xD9 or kind == 0x01:  # alone, without a length
             at += 2

@@ -42,6 +42,7 @@ __all__ = [
     "IntakeStep",
     "ModelInput",
     "PreparedImage",
+    "over_limit",
     "prepare_upload",
 ]
 
@@ -127,14 +128,19 @@ def shorten(name: str) -> str:
     return printable if len(printable) <= 60 else f"{printable[:40]}…{printable[-16:]}"
 
 
+def over_limit(size: int) -> str:
+    """Why a file of so many bytes is not read."""
+    return (
+        f"the file has {size / 2**20:.1f} MiB, the limit is {MAX_BYTES // 2**20} MiB: "
+        "save it smaller, 1000 pixels a side are plenty"
+    )
+
+
 def _check_bytes(data: bytes) -> None:
     if not data:
         raise UnreadableImageError("the file is empty (0 bytes): choose another one")
     if len(data) > MAX_BYTES:
-        raise UnreadableImageError(
-            f"the file has {len(data) / 2**20:.1f} MiB, the limit is {MAX_BYTES // 2**20} MiB: "
-            "save it smaller, 1000 pixels a side are plenty"
-        )
+        raise UnreadableImageError(over_limit(len(data)))
     if count_blocks(data, MAX_BLOCKS) > MAX_BLOCKS:
         raise UnreadableImageError(
             f"it holds more than {MAX_BLOCKS:,} blocks beside its pixels, the limit is "
@@ -251,11 +257,13 @@ def _fill_transparency(picture: Image.Image, course: Course) -> Image.Image:
         detail = f"laid over the data's own ground ({background:.0%} bright)"
         if alpha.any():
             visible = float(np.average(np.asarray(picture.convert("L")), weights=alpha))
-            if abs(visible - level) < abs(visible - (255 - level)):
-                level = 255 - level
+            if abs(visible - level) < abs(visible - (255 - level)) or abs(visible - level) < 32:
+                # The opposite of a half-bright ground is as half-bright as it.
+                far = abs(visible - (255 - level)) >= 32
+                level = 255 - level if far else (255 if visible < 128 else 0)
                 detail = (
                     f"laid over {level / 255:.0%} brightness, since what is visible is about as "
-                    f"{'dark' if level > 127 else 'bright'} as the data's own ground"
+                    f"{'dark' if level > visible else 'bright'} as the data's own ground"
                 )
     filled = over(picture, level)
     # The grounds of the data lie between black and white, and are neither.

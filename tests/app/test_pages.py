@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 import train_vae
 from explorer.encode.heldout import measure_held_out, save_held_out
+from explorer.images.decoding import FORMATS_IN_WORDS
 from explorer.images.registry import load_images
 from explorer.live.hub import MOST_OPEN, shared_hub
 from explorer.models import library, pictures
@@ -190,6 +191,25 @@ def test_an_autoencoder_has_neither_kl_nor_spread_nor_draws(own):
     assert sent["pictures"]["spread"] is None
     assert sent["pictures"]["noise"] == []
     assert sent["terms"]["nll"] > 0
+
+
+def test_files_of_any_suffix_reach_the_intake_and_are_refused_by_their_content(own):
+    app = run(encode)
+    assert list(app.file_uploader(key="uploads").proto.type) == []
+    assert f"{FORMATS_IN_WORDS}, up to 20 MiB each" in texts(app.caption)
+    upload(
+        app,
+        ("plain.png", picture(), "image/png"),
+        ("x.heic", b"\x00\x00\x00\x18ftypheic\x00\x00", "image/heic"),
+        ("notes.txt", b"some words", "text/plain"),
+        ("picture.without", picture(), ""),
+    )
+    names = [one["name"] for one in shown(app, "tray")["items"]]
+    assert names == ["plain.png", "picture.without"]
+    refused = app.table[0].value
+    assert list(refused["File"]) == ["x.heic", "notes.txt"]
+    assert "this is a HEIC picture" in refused["Why"].iloc[0]
+    assert "save it as PNG, JPEG" in refused["Why"].iloc[1]
 
 
 def test_one_bad_file_does_not_lose_the_others(own):

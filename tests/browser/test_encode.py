@@ -301,6 +301,26 @@ def test_an_archive_with_bad_files_gives_the_good_ones_and_tells_of_the_others(p
     expect(page.get_by_text("could not be used")).to_have_count(0, timeout=PATIENCE)
 
 
+def test_pictures_that_went_with_their_server_are_named(page, restartable_server, expected_errors):
+    expected_errors += ["WebSocket connection to", "net::ERR_", "WebSocket onerror"]
+    open_encode(page, restartable_server)
+    tray = page.locator(".tray")
+    expect(tray).to_have_attribute("data-lost", "0", timeout=PATIENCE)
+    upload(page, ("a.png", png(digit(SEVEN))), ("b.png", png(digit(ONE))))
+    wait_for_picture(page, "1 · a.png")
+    expect(tray).to_have_attribute("data-count", "2", timeout=PATIENCE)
+    page.reload()
+    expect(tray).to_have_attribute("data-lost", "2", timeout=PATIENCE)
+    expect(tray).to_contain_text("a.png, b.png were in the memory of the session that ended")
+    restartable_server.stop()
+    restartable_server.start()
+    page.reload()
+    expect(tray).to_contain_text("in the memory of the server that ended", timeout=PATIENCE)
+    upload(page, ("c.png", png(digit(SEVEN))))
+    expect(tray).to_have_attribute("data-lost", "0", timeout=PATIENCE)
+    expect(tray).to_have_attribute("data-count", "1")
+
+
 def test_an_archive_may_be_larger_than_a_picture(page, app_server):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from explorer.encode.familiarity import Familiarity, Verdict, open_familiarity
+from explorer.encode.familiarity import Familiarity, Verdict, explain_no_scores, open_familiarity
 from explorer.errors import CheckpointError
 from explorer.live.model import OpenedModel
 from explorer.models.bound import join_bounds
@@ -27,11 +27,7 @@ def familiarity_of(model: OpenedModel) -> tuple[Familiarity | None, str]:
     """
     path = model.folder / HELD_OUT
     if not os.path.lexists(path):
-        name = model.folder.name
-        return None, (
-            f"{name} has no scores of its held-out images: python -m explorer.encode.familiarity "
-            f"{name} measures them, where the data set is at hand."
-        )
+        return None, explain_no_scores(model.folder.name, len(model.encodings.mean))
     # The scores may come, or come anew, while the model stays as it is.
     try:
         written = path.stat().st_mtime_ns

@@ -4,6 +4,7 @@ Whatever way a picture came in, it is its bytes, its name and how it is to be pr
 makes of it is worked out anew where it is needed.
 """
 
+import secrets
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -67,12 +68,14 @@ class Gallery:
         pictures: in the order in which they came.
         refused: files that could not be used, until the user has read of them.
         chosen_id: of the picture that is looked at; None for none.
+        session: an id that no other session's gallery has.
     """
 
     def __init__(self) -> None:
         self.pictures: list[SessionPicture] = []
         self.refused: list[Refused] = []
         self.chosen_id: int | None = None
+        self.session = secrets.token_hex(8)
         self._removed: list[list[tuple[int, SessionPicture]]] = []
         self._next = 1
         self._version = 0
@@ -136,7 +139,7 @@ class Gallery:
                 continue
             found = upload if isinstance(upload, Refused) else self._take(upload, target)
             if isinstance(found, Refused):
-                self._refuse(found)
+                self.refuse(found)
             elif self._first:
                 self._first = False
                 self.chosen_id = found.id
@@ -163,7 +166,8 @@ class Gallery:
         self._bound_removed()
         return picture
 
-    def _refuse(self, refused: Refused) -> None:
+    def refuse(self, refused: Refused) -> None:
+        """Tell of a file that cannot be used."""
         self.refused = [*self.refused, refused][-MOST_REFUSED:]
 
     def new_id(self) -> int:
@@ -182,7 +186,7 @@ class Gallery:
         picture = self.find(number)
         if picture is None:
             if len(self.pictures) >= MOST_PICTURES:
-                self._refuse(Refused(DRAWING, too_many()))
+                self.refuse(Refused(DRAWING, too_many()))
                 return
             drawn = sum(one.name.startswith(DRAWING) for one in self.pictures)
             name = DRAWING if not drawn else f"{DRAWING} {drawn + 1}"
@@ -239,7 +243,7 @@ class Gallery:
             self.chosen_id = back[0][1].id
         if left:
             self._removed.append(left)
-            self._refuse(Refused(self.removed, too_many()))
+            self.refuse(Refused(self.removed, too_many()))
 
     def _bound_removed(self) -> None:
         """Let go of what was removed longest ago, where it is too much together."""

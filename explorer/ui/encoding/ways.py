@@ -1,5 +1,6 @@
 """The ways to bring pictures in: files, the clipboard, a canvas, the camera; and all that came."""
 
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from explorer.images.batch import MAX_ARCHIVE_BYTES
+from explorer.images.batch import MAX_ARCHIVE_BYTES, Refused
+from explorer.images.decoding import FORMATS_IN_WORDS
 from explorer.images.fitting import ModelInput
-from explorer.images.intake import MAX_BYTES
+from explorer.images.intake import MAX_BYTES, over_limit, shorten
 from explorer.images.sheet import to_picture
 from explorer.live.model import OpenedModel
 from explorer.models.library import Listing
@@ -25,10 +27,6 @@ from explorer.ui.words import plain
 
 UPLOAD, DRAW, CAMERA = "Upload", "Draw", "Camera"
 ICONS = {UPLOAD: ":material/upload:", DRAW: ":material/draw:", CAMERA: ":material/photo_camera:"}
-TYPES = [
-    *("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"),
-    *("avif", "pgm", "ppm", "pbm", "pnm", "zip"),
-]
 MOST_ROWS = 4  # of refused files; more of them scroll
 TOLD_AFTER = 3  # pictures; fewer are there at once
 
@@ -79,7 +77,8 @@ def show_uploader() -> None:
     key = field_key("uploads")
     st.file_uploader(
         "Images to encode",
-        type=TYPES,
+        # No list of suffixes: Streamlit would drop a file without a word, ours says why.
+        type=None,
         accept_multiple_files=True,
         key=key,
         label_visibility="collapsed",
@@ -87,8 +86,10 @@ def show_uploader() -> None:
         args=(key,),
         # For archives; a picture of over 20 MB is refused when it is read, with its size.
         max_upload_size=MAX_ARCHIVE_BYTES // 2**20,
-        help="Many at once, or a ZIP of them: PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF or PNM, up to "
-        "20 MB each. They stay in this session's memory and are never written to disk.",
+    )
+    st.caption(
+        f"{FORMATS_IN_WORDS}, up to {MAX_BYTES // 2**20} MiB each, or a ZIP of them. They stay in "
+        "this session's memory and are never written to disk."
     )
 
 
@@ -201,8 +202,16 @@ def take_drawing() -> None:
 def show_all(gallery: Gallery, target: ModelInput) -> None:
     """The session's pictures; one of them is looked at."""
     items = [TrayItem(one.id, one.name, gallery.thumb(one, target)) for one in gallery.pictures]
-    request = TrayRequest(items, gallery.chosen_id, gallery.removed, MAX_BYTES)
+    request = TrayRequest(
+        items, gallery.chosen_id, gallery.removed, MAX_BYTES, gallery.session, server_id()
+    )
     show_tray(request, key=_TRAY, on_event=follow_tray)
+
+
+@st.cache_resource
+def server_id() -> str:
+    """An id of this process of the server: the pictures of another one are gone."""
+    return secrets.token_hex(8)
 
 
 def follow_tray() -> None:
@@ -220,6 +229,8 @@ def follow_tray() -> None:
         gallery.undo()
     elif event.kind == "paste":
         gallery.bring(event.pasted)
+        for name, size in event.large:
+            gallery.refuse(Refused(shorten(name), f"{over_limit(size)}."))
     canvas: Canvas | None = st.session_state.get(_CANVAS)
     if canvas is not None and canvas.strokes and gallery.find(canvas.drawing) is None:
         # Its picture is gone: what is drawn next is another one.

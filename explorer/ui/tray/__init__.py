@@ -43,12 +43,16 @@ class TrayRequest:
         chosen: the id of the one that is looked at; None for none.
         removed: what can be brought back, in words; "" for nothing.
         limit: bytes of a pasted picture.
+        session: another one for every session, whose pictures go with it.
+        server: another one for every process of the server.
     """
 
     items: Sequence[TrayItem]
     chosen: int | None
     removed: str
     limit: int
+    session: str
+    server: str
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,13 @@ class TrayEvent:
         kind: "choose", "remove", "clear", "undo" or "paste".
         id: of the picture chosen or removed.
         pasted: names and bytes.
+        large: names and sizes in bytes of what was pasted and is over the limit.
     """
 
     kind: str
     id: int = 0
     pasted: tuple[tuple[str, bytes], ...] = ()
+    large: tuple[tuple[str, int], ...] = ()
 
 
 def show_tray(request: TrayRequest, *, key: str, on_event: Any) -> None:  # noqa: ANN401
@@ -73,7 +79,11 @@ def show_tray(request: TrayRequest, *, key: str, on_event: Any) -> None:  # noqa
 
 def tray_event(key: str) -> TrayEvent | None:
     """What was done in the row under this key, in this run."""
-    value = getattr(st.session_state.get(key), "event", None)
+    return read_event(getattr(st.session_state.get(key), "event", None))
+
+
+def read_event(value: object) -> TrayEvent | None:
+    """What the browser says was done; None for nothing."""
     if not isinstance(value, dict):
         return None
     pasted = []
@@ -83,4 +93,8 @@ def tray_event(key: str) -> TrayEvent | None:
         except (binascii.Error, KeyError, TypeError, ValueError):
             continue
         pasted.append((str(entry.get("name") or "pasted"), data))
-    return TrayEvent(str(value.get("kind")), int(value.get("id") or 0), tuple(pasted))
+    large = [
+        (str(entry.get("name") or "pasted"), int(entry.get("size") or 0))
+        for entry in value.get("large", ())
+    ]
+    return TrayEvent(str(value.get("kind")), int(value.get("id") or 0), tuple(pasted), tuple(large))

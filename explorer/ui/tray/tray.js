@@ -1,6 +1,8 @@
 /* The session's pictures in a row, and the clipboard. What comes in goes straight to the session. */
 
 const PICTURE_TYPE = /^image\//;
+const REMEMBERED = "latent-explorer.pictures"; // the names alone, for this tab
+const MOST_NAMED = 5;
 
 class Tray {
   constructor(root) {
@@ -12,7 +14,8 @@ class Tray {
     this.list.addEventListener("keydown", (event) => this.key(event));
     // Anywhere on the page, but not into a field that takes text.
     window.addEventListener("paste", this.onPaste = (event) => {
-      const files = [...event.clipboardData?.files ?? []].filter((file) => PICTURE_TYPE.test(file.type));
+      // Of any type: the server tells by their content what cannot be read, and says so.
+      const files = [...event.clipboardData?.files ?? []];
       if (!files.length) {
         if (!/^(INPUT|TEXTAREA)$/.test(event.target?.tagName ?? "")) this.say("There is no picture in the clipboard.");
         return;
@@ -45,6 +48,33 @@ class Tray {
     undo.textContent = `Bring back ${removed}`;
     this.say(items.length ? `${items.length} picture${items.length > 1 ? "s" : ""}` : "Nothing leaves this session; nothing is written to disk.");
     this.root.dataset.count = items.length;
+    const lost = this.remember(items, data);
+    this.root.dataset.lost = lost ? lost.count : 0;
+    this.find(".tray-lost").hidden = !lost;
+    this.find(".tray-lost").textContent = lost ? this.tellLost(lost, data.server) : "";
+  }
+
+  /* Keep the names of this session's pictures; of another session's, which are gone, return them. */
+  remember(items, { session, server }) {
+    let was = null;
+    try {
+      was = JSON.parse(sessionStorage.getItem(REMEMBERED));
+      if (items.length || was?.session === session) {
+        const names = items.slice(0, MOST_NAMED).map((item) => item.name);
+        sessionStorage.setItem(REMEMBERED, JSON.stringify({ session, server, names, count: items.length }));
+        return null;
+      }
+    } catch {
+      return null; // no storage, or another's text in it: nothing to say
+    }
+    return Array.isArray(was?.names) && was.count ? was : null;
+  }
+
+  tellLost({ names, count, server }, now) {
+    const more = count - names.length;
+    const told = names.join(", ") + (more > 0 ? ` and ${more} more` : "");
+    const ended = server === now ? "the session that ended when this page was loaded anew" : "the server that ended";
+    return `${told} ${count > 1 ? "were" : "was"} in the memory of ${ended}: bring ${count > 1 ? "them" : "it"} again.`;
   }
 
   build(item, number) {
@@ -98,19 +128,15 @@ class Tray {
   }
 
   async take(files) {
-    const large = files.find((file) => file.size > this.data.limit);
-    if (large) {
-      this.say(`The picture has ${(large.size / 2 ** 20).toFixed(1)} MiB; the limit is ${this.data.limit / 2 ** 20} MiB.`);
-      return;
-    }
+    const large = files.filter((file) => file.size > this.data.limit).map((file) => ({ name: file.name || "pasted", size: file.size }));
     this.say("Pasting…");
-    const pasted = await Promise.all(files.map((file) => new Promise((resolve, reject) => {
+    const pasted = await Promise.all(files.filter((file) => file.size <= this.data.limit).map((file) => new Promise((resolve, reject) => {
       const reader = new FileReader();
       reader.onload = () => resolve({ name: file.name || "pasted", data: reader.result.slice(reader.result.indexOf(",") + 1) });
       reader.onerror = () => reject(reader.error);
       reader.readAsDataURL(file);
     })));
-    this.tell("paste", { pasted });
+    this.tell("paste", { pasted, large });
   }
 
   destroy() { window.removeEventListener("paste", this.onPaste); }

@@ -389,3 +389,10 @@ def test_letters_are_drawn_the_same_and_each_another_way():
     assert all(page.shape == (256, 256) and page.min() < 60 and page.max() == 255 for page in pages)
     # No stroke is cut off.
     assert all(page[[0, -1]].min() == 255 and page[:, [0, -1]].min() == 255 for page in pages)
+
+
+def test_a_set_too_small_to_be_scored_is_not_sent_to_a_command_that_refuses_it():
+    few = familiarity.explain_no_scores("few", 6)
+    assert "few has 6 held-out images; to hold a picture against them takes 20" in few
+    assert "python -m" not in few
+    assert "python -m explorer.encode.familiarity many" in familiarity.explain_no_scores("many", 20)

@@ -1,4 +1,5 @@
 import io
+import re
 import struct
 import zlib
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from explorer.errors import UploadError
-from explorer.images.decoding import has_avif
+from explorer.images.decoding import FORMATS_IN_WORDS, has_avif, looks_like_image, read_formats
 from explorer.images.intake import MAX_BYTES, ModelInput, prepare_upload
 from explorer.images.preparation import Preparation
 
@@ -394,3 +395,42 @@ def test_damaged_files_raise_nothing_but_upload_errors(data):
         return
     assert prepared.image.shape == (1, 28, 28)
     assert np.isfinite(prepared.image).all()
+
+
+def bmp(bits, compression=0, masks=b"", rows=None):
+    rows = bytes((8 * bits + 31) // 32 * 4 * 8) if rows is None else rows
+    header = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, bits, compression, 0, 0, 0, 0, 0)
+    start = 14 + len(header) + len(masks)
+    return struct.pack("<2sIHHI", b"BM", start + len(rows), 0, 0, start) + header + masks + rows
+
+
+@pytest.mark.parametrize(
+    "data",
+    [bmp(2), bmp(16, 3, struct.pack("<III", 0xF00, 0xF0, 0xF)), bmp(24, 4), bmp(0, 5, rows=b"PNG")],
+    ids=["2 bits", "bit fields", "run lengths in colour", "a PNG inside"],
+)
+def test_a_sound_file_of_an_unread_variant_is_not_called_damaged(data):
+    with pytest.raises(UploadError, match="this variant of BMP cannot be read") as caught:
+        prepare_upload(data, "a.bmp", DIGITS)
+    assert "damaged" not in str(caught.value)
+    assert "export it as PNG" in str(caught.value)
+    with pytest.raises(UploadError, match="cut off: save or send it again"):
+        prepare_upload(bmp(24)[:-9], "a.bmp", DIGITS)
+
+
+def test_the_formats_that_refusals_name_are_those_that_are_read(encode):
+    suffixes = {"PNM": "PPM", "WebP": "WEBP"}
+    named = re.split(r", | or ", FORMATS_IN_WORDS)
+    assert {suffixes.get(name, name) for name in named} == set(read_formats())
+    for name in named:
+        data = encode(drawing(), suffixes.get(name, name))
+        assert looks_like_image(data[:4096])
+        assert prepare_upload(data, "a", DIGITS).image.max() > 0.5
+    with pytest.raises(UploadError, match=f"save it as {FORMATS_IN_WORDS}"):
+        prepare_upload(b"some words", "a", DIGITS)
+
+
+def test_floats_a_little_over_white_do_not_become_black(encode):
+    levels = np.tile(np.linspace(0, 1.02, 64, dtype=np.float32), (64, 1))
+    prepared = prepare_upload(encode(levels, "TIFF"), "a.tif", FACES)
+    assert np.ptp(prepared.image) > 0.5

@@ -112,6 +112,29 @@ def test_a_jpeg_of_too_many_scans_is_refused():
         prepare_upload(long, "a.jpg", DIGITS)
 
 
+def test_a_video_behind_a_photograph_is_no_scan_of_it():
+    data = saved(frames(1)[0], "JPEG")
+    video = struct.pack(">I4s", 24, b"ftyp") + b"mp42" + bytes(12) + b"\xff\xda\x00\x08" * 500_000
+    assert count_scans(data + video) == count_scans(data) == 1
+    assert np.isfinite(prepare_upload(data + video, "motion.jpg", DIGITS).image).all()
+
+
+def test_a_profile_of_several_segments_holds_no_scans():
+    profile = b"\xff\xda\x00\x08\xff\xd9" * 30_000
+    data = saved(frames(1)[0], "JPEG", icc_profile=profile)
+    assert data.count(b"ICC_PROFILE") > 2
+    assert count_scans(data) == 1
+    prepare_upload(data, "profile.jpg", DIGITS)
+
+
+def test_scans_behind_a_filling_byte_or_a_restart_are_counted():
+    data = saved(frames(1)[0], "JPEG", restart_marker_blocks=1)
+    assert b"\xff\xd0" in data
+    start = data.index(b"\xff\xda")
+    assert count_scans(data[:start] + b"\xff" * 9 + data[start:]) == 1
+    assert count_scans(data[: start + 3]) == 1  # cut off in the midst of a length
+
+
 def many_blocks(file_format, count):
     data = saved(frames(1)[0], file_format)
     if file_format == "PNG":

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
@@ -294,3 +294,44 @@ def test_every_choice_goes_with_every_other(data, preparation, target):
     assert prepared.image.max() <= 1
     assert prepared.preparation == preparation
     assert {"turn", "polarity", "framing"} <= {one.choice for one in prepared.decisions}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(2, 5), st.integers(2, 5)),
+    st.sampled_from([(28, 28), (64, 48), (200, 30), (31, 180), (260, 200)]),
+    st.sampled_from([*TARGETS, COLOUR]),
+)
+def test_no_picture_with_contrast_becomes_a_blank_input(seed, cells, size, target):
+    levels = np.random.default_rng(seed).integers(0, 256, cells, dtype=np.uint8)
+    image = Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC)
+    scaled = np.asarray(image.resize(target.size, Image.Resampling.LANCZOS))
+    assume(np.ptp(scaled) >= 16)
+    assert np.ptp(prepare(image, target).image) >= 8 / 255
+
+
+@pytest.mark.parametrize("target", [DIGITS, DARK_DIGITS, GARMENTS])
+def test_a_photograph_without_strokes_is_scaled_and_that_is_said(target):
+    ramp = np.tile(np.linspace(0, 255, 300).astype(np.uint8), (200, 1))
+    prepared = prepare(Image.fromarray(ramp), target)
+    step = next(one for one in prepared.steps if one.title == "Scaled plainly")
+    assert "the picture has contrast, but neither strokes nor a thing were told" in step.detail
+    assert decision(prepared, "framing").taken == "centre crop"
+    assert "blank" not in prepared.steps[-1].detail
+    inverted = prepare(Image.fromarray(ramp), target, polarity="invert")
+    assert np.allclose(inverted.image, 1 - prepared.image, atol=0.02)
+
+
+def test_a_thing_beside_the_middle_is_not_cut_off_by_a_guess():
+    image = drawing((400, 100), at=(0.02, 0.2, 0.15, 0.8))
+    prepared = prepare(image, FACES)
+    assert np.ptp(prepared.image) > 0.2
+    assert decision(prepared, "framing").taken == "whole"
+    assert "what was cut out of it is blank" in decision(prepared, "framing").words
+
+
+def test_half_bright_strokes_on_transparent_ground_do_not_vanish_in_a_half_bright_set():
+    image = Image.new("LA", (60, 60), (128, 0))
+    image.paste((128, 255), (10, 10, 50, 50))
+    assert np.ptp(prepare(image, ModelInput((1, 32, 32), 0.5)).image) > 0.3
