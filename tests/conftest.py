@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,9 @@ def make_pipe() -> Callable[[Path], Path]:
     """
 
     def write(path: Path) -> None:
-        os.close(os.open(path, os.O_WRONLY))
+        # Whoever is tested may have moved the pipe away before this thread begins.
+        with suppress(FileNotFoundError):
+            os.close(os.open(path, os.O_WRONLY))
 
     def make(path: Path) -> Path:
         path.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """What README.md says is so."""
 
-import json
 import math
 import re
 import shlex
@@ -12,6 +11,7 @@ from explorer.models.checkpoint import held_out_loss, load_config, load_encoding
 from explorer.models.codec import Codec
 from explorer.models.library import SHIPPED, differences
 from explorer.regularity.health import ENOUGH_STEPS
+from explorer.regularity.report import load_report
 from explorer.training.flags import (
     build_evaluation_parser,
     build_parser,
@@ -125,14 +125,14 @@ def test_a_shipped_checkpoint_opens_and_its_figure_is_the_readmes(name):
     assert image.shape == (1, *config.data.image_shape)
     row = next(line for line in README.splitlines() if f"`{name}`" in line and "|" in line)
     assert f" {held_out_loss(config):.1f} |" in row
-    report = json.loads((folder / "regularity.json").read_text())
-    squared = next(m["value"] for m in report["measures"] if m["key"] == "reconstruction_mse")
+    report = load_report(folder / "regularity.json")
+    squared = report.estimate("reconstruction_mse", "").value
     # Nats of different likelihoods say nothing side by side: the last column does. A report is
     # measured on images that nothing damaged, which is not what an inpainter is for.
     undoes = config.training["corrupt"] != "none"
     assert row.endswith(" – |" if undoes else f" {squared:.4f} |")
     assert {"reconstruction_nll", "knn_accuracy", "prior_match", "hole_rate", "escape_rate"} <= {
-        measure["key"] for measure in report["measures"]
+        one.key for one in report.estimates
     }
 
 

@@ -117,7 +117,7 @@ class Gallery:
                 f"with it over {MOST_BYTES // 2**20} MiB would wait to be prepared, which is the "
                 "limit: bring fewer at once."
             )
-            self._refuse(Refused(shorten(name), reason, path=name))
+            self.refuse(Refused(shorten(name), reason, path=name))
         self._incoming.append((unpack_uploads(taken), size))
         self._first = True
 

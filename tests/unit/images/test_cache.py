@@ -13,7 +13,7 @@ from PIL import Image
 
 from explorer.errors import DataError
 from explorer.images import dataset
-from explorer.images.cache import find_cached, look_at_folder
+from explorer.images.cache import SCHEME, find_cached, look_at_folder
 from explorer.images.folder import load_folder
 
 ROOT = Path(__file__).parents[3]
@@ -347,7 +347,7 @@ def test_more_than_the_memory_is_mapped(tmp_path, cache):
         # A hole, which takes no room.
         file.truncate(file.tell() + shape[0] * 128**2)
     changed = (kept / "images.npy").stat().st_mtime_ns
-    about = {"scheme": 1, "shape": shape, "changed_ns": changed, "fingerprint": "blake2b:0"}
+    about = {"scheme": SCHEME, "shape": shape, "changed_ns": changed, "fingerprint": "blake2b:0"}
     (kept / "about.json").write_text(json.dumps(about))
     found = find_cached(cache, state, None, shape[0])
     assert isinstance(found.images, np.memmap)
