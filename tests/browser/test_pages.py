@@ -78,7 +78,8 @@ def test_a_photographed_digit_lands_on_the_map_and_its_code_in_the_sliders(name,
     mean, _ = Codec.from_folder(SHIPPED / name).encode(prepared.image[None])
     np.testing.assert_allclose(latents(page), mean[0], atol=1e-4)
     if name == MODEL:
-        expect(page.get_by_text(re.compile(r"^7 at \d"))).to_be_visible(timeout=PATIENCE)
+        nearest = page.locator('[data-fact="nearest"] span')
+        expect(nearest).to_have_text(re.compile(r"^7.*, distance \d"), timeout=PATIENCE)
     pick_model(page, "mnist-vae-2")
     pick_model(page, name)
     np.testing.assert_allclose(latents(page), mean[0], atol=1e-4)
@@ -105,15 +106,15 @@ def test_bad_uploads_are_told_and_the_good_one_is_encoded(page, app_server):
 def test_compare_opens_with_a_fair_pair(page, app_server):
     open_lab(page, app_server.url, MODEL)
     go_to(page, "Compare")
-    expect(page.get_by_text("A fair pair, VAE and AE")).to_be_visible(timeout=PATIENCE)
-    for title in ("Reconstruction error", "Class of the neighbours", "Distance from the prior"):
+    expect(page.get_by_text("A matched pair, VAE and AE")).to_be_visible(timeout=PATIENCE)
+    for title in ("Reconstruction error", "k-NN accuracy", "Prior holes"):
         expect(page.get_by_role("button", name=title).first).to_be_visible(timeout=PATIENCE)
 
 
 def test_without_a_live_connection_the_picture_follows_when_let_go(page, app_server):
     page.route_web_socket("**/explorer-live/**", lambda socket: socket.close())
     page.goto(app_server.url)
-    expect_status(page, "decoded when you let go")
+    expect_status(page, "none arrived: a proxy .* decoded when you let go")
     axis = axes(page)[0]
     for share in (0.9, 0.1):
         before = picture(page)

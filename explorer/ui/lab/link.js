@@ -124,7 +124,7 @@ class Link {
     this.attempts += 1;
     const offline = this.attempts >= OFFLINE_AFTER;
     this.hooks.onState("offline", offline
-      ? this.reason || "No live connection: pictures are decoded when you let go."
+      ? `${this.reason || "No live connection."} Pictures are decoded when you let go.`
       : "Connection lost, connecting again…");
     // A browser does not say why a socket did not open; the server does, when it is asked plainly.
     if (offline && !this.opened && !this.reason) this.explain();
