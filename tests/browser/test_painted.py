@@ -221,7 +221,8 @@ def test_the_density_is_that_of_the_classes_which_the_legend_shows(tabs, app_ser
     shaded = shot_of(page)
     shade.click()
     plain = shot_of(page)
-    assert pixels_apart(shaded, plain).any()  # 30,000 points are shaded by themselves
+    # 30,000 points are shaded by themselves, faintly on a small map.
+    assert np.abs(shaded.astype(int) - plain).max() > 3
     for group in range(1, 10):
         page.locator(f".lab-key[data-group='{group}'] .lab-swatch").click()
     alone = shot_of(page)
@@ -230,7 +231,7 @@ def test_the_density_is_that_of_the_classes_which_the_legend_shows(tabs, app_ser
     dense = shot_of(page)
     painted = np.abs(dense.astype(int) - alone).max(axis=2) > 3
     points = pixels_of_colour(alone, class_colour(page, 0), ground_colour(page))
-    assert painted.sum() > 500
+    assert painted.mean() > 0.001
     assert not (painted & ~grown(points, 40)).any(), "a density where no point is shown"
     # All hidden: nothing is shaded, and nothing of it stays.
     page.locator(".lab-key[data-group='0'] .lab-swatch").click()
