@@ -130,10 +130,8 @@ def faults_of(listing: Listing, model: OpenedModel) -> tuple[Fault, ...]:
     """
     report = report_if_any(listing)
     former = state.former_model(listing.name) is not None
-    measured = "" if report is None else report.to_json()
-    return _found_faults(
-        model, report, model.tag, listing.name, hash(measured), former, is_whole(model)
-    )
+    measured = 0 if report is None else hash(report.estimates)
+    return _found_faults(model, report, model.tag, listing.name, measured, former, is_whole(model))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -34,10 +34,10 @@ def map_note(model: OpenedModel) -> str:
         )
     about = f"{count:,} held-out images from {model.latent_dim} latents"
     if model.projection.method == "umap":
-        what = f"UMAP of {about}: near points are alike, far distances say little."
+        what = f"UMAP of {about}: near points are alike, distances between clusters mean little."
     else:
         what = f"The first two {model.projection.method} of {about}."
-    return f"{what} Spots and the pin are placed approximately."
+    return f"{what} Positions are approximate."
 
 
 def bookmark_key(model: OpenedModel) -> str:

@@ -369,7 +369,7 @@ class Lab {
       const what = this.view.startsWith("axes") ? "two latent axes" : "the first principal axes of the codes";
       return `The plane of ${what}, through the pinned code: every position is a code. Dashed: 1, 2 and 3 sigma of ${this.data.kl ? "the prior" : "N(0, I), which an autoencoder is not trained towards"}.`;
     }
-    return `A map fitted here (${this.fits.get(this.view) ?? "see Fit"}), turned onto the checkpoint's own. Spots and the pin are placed approximately.`;
+    return `A map fitted here (${this.fits.get(this.view) ?? "see Fit"}), turned onto the checkpoint's own. Positions are approximate.`;
   }
 
   placeOnPlane(plane, code) {
